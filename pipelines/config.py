@@ -1,0 +1,380 @@
+"""All settings, as frozen dataclasses validated at birth. Recipes make them; `--set a.b=value` changes one.
+
+Numbers marked "published" are those of OpenBiomedVid, Quilt-1M or MedicalNarratives. The others were not published by
+anyone: each says in a line how it was chosen.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from pipelines.errors import UsageError
+from pipelines.schema import Domain
+
+
+def _share(name: str, value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise UsageError(f"{name} must lie between 0 and 1, not {value}.")
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise UsageError(f"{name} must be greater than 0, not {value}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSettings:
+    """Limits on the container (published: 1 minute < duration < 2 hours)."""
+
+    min_duration_s: float = 60.0
+    max_duration_s: float = 7200.0
+
+    def __post_init__(self) -> None:
+        _positive("probe.max_duration_s", self.max_duration_s)
+        if not 0 <= self.min_duration_s < self.max_duration_s:
+            raise UsageError(
+                f"probe.min_duration_s must lie between 0 and probe.max_duration_s, not {self.min_duration_s}."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechSettings:
+    """Speech presence by Silero VAD."""
+
+    vad_threshold: float = 0.5
+    """Silero's own default."""
+    min_share: float = 0.05
+    """Below this share of the audio the video has no speech: music and noise films measured 0 to 0.01, lectures 0.6 up."""
+
+    def __post_init__(self) -> None:
+        _share("speech.vad_threshold", self.vad_threshold)
+        _share("speech.min_share", self.min_share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenSettings:
+    """Screening frames: the codec's key frames, thinned to one per `interval_s`, with seeks where there are too few."""
+
+    interval_s: float = 5.0
+    """One slide rarely stays under 5 s; x264 places a key frame at least every 8.3 s at 30 fps."""
+    max_gap_s: float = 20.0
+    """Where key frames are further apart than this, a seek decodes one in between."""
+    max_frames: int = 240
+    """Bounds time and memory on long videos: at 2 hours one frame every 30 s."""
+    longest_edge_px: int = 256
+    """What the frame classifiers look at."""
+
+    def __post_init__(self) -> None:
+        _positive("screen.interval_s", self.interval_s)
+        _positive("screen.max_frames", self.max_frames)
+        _positive("screen.longest_edge_px", self.longest_edge_px)
+        _positive("screen.max_gap_s", self.max_gap_s)
+
+
+PUBLISHED_DOMAIN_SHARES = {
+    Domain.CT: 0.10,
+    Domain.XRAY: 0.10,
+    Domain.MRI: 0.05,
+    Domain.DERMATOLOGY: 0.30,
+    Domain.DENTISTRY: 0.30,
+    Domain.ENDOSCOPY: 0.50,
+    Domain.SURGERY: 0.50,
+    Domain.ULTRASOUND: 0.40,
+    Domain.OPHTHALMOLOGY: 0.35,
+    Domain.MAMMOGRAPHY: 0.25,
+    Domain.ILLUSTRATION: 0.20,
+    Domain.HISTOPATHOLOGY: 0.20,
+}
+"""Share of key frames that makes a video of the domain: MedicalNarratives, table 3. Histopathology is not listed there
+(inherited from Quilt, unpublished): 0.20, the middle of the listed static and moving domains."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierSettings:
+    """Which frame classifier, and when its frames make a video medical."""
+
+    kind: str = "starter"
+    """`starter` (EfficientNet-Lite0 and the shipped head), `transformers` (any AutoModelForImageClassification) or
+    `open_clip` (zero-shot with the published templates)."""
+    model: str = ""
+    """For `starter`: a head file other than the shipped one. Otherwise a hub name or a folder."""
+    min_probability: float = 0.64
+    """A frame counts for its domain above this (published: OpenBiomedVid's p > 0.64)."""
+    domain_shares: dict[Domain, float] = field(default_factory=lambda: dict(PUBLISHED_DOMAIN_SHARES))
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("starter", "transformers", "open_clip"):
+            raise UsageError(f"classifier.kind must be starter, transformers or open_clip, not '{self.kind}'.")
+        if self.kind != "starter" and not self.model:
+            raise UsageError(f"classifier.model must name a model when classifier.kind is {self.kind}.")
+        _share("classifier.min_probability", self.min_probability)
+        for domain, share in self.domain_shares.items():
+            _share(f"classifier.domain_shares.{domain}", share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NarrativeSettings:
+    """Does somebody explain the pictures? MedicalNarratives, section 7.3, its body text's version."""
+
+    streak_length: int = 3
+    """A static medical frame followed by this many similar ones is a streak (published)."""
+    streak_similarity: float = 0.9
+    """Cosine similarity that counts as similar (published); here of mean-free 32 x 32 luma, the embedding is unpublished."""
+    min_streak_share: float = 0.2
+    """Share of static medical frames that start a streak. Unpublished; a fly-through without rest measured 0, rendered
+    lectures 0.5 and more."""
+    min_speech_s: float = 3.0
+    """Seconds of speech around a moving medical run for it to count. Unpublished; one short spoken sentence."""
+    min_spoken_share: float = 0.5
+    """Share of moving medical frames in such runs must exceed this (published: more than half)."""
+
+    def __post_init__(self) -> None:
+        _positive("narrative.streak_length", self.streak_length)
+        _share("narrative.streak_similarity", self.streak_similarity)
+        _share("narrative.min_streak_share", self.min_streak_share)
+        _share("narrative.min_spoken_share", self.min_spoken_share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookSettings:
+    """The full pass: scenes, resting intervals, images and cursor traces."""
+
+    analysis_width_px: int = 480
+    """Width of the reduced luma that scenes, rest and cursor are found on."""
+    sample_fps: float = 10.0
+    """Cursor and rest are sampled at this rate (or the video's, if lower)."""
+    static_threshold: float = 6.0
+    """Mean absolute luma change, grey levels, that cuts a scene in a static domain (score detector)."""
+    adaptive_ratio: float = 3.0
+    """A cut in a moving domain exceeds this many times its neighbourhood's mean (PySceneDetect's default)."""
+    adaptive_window_s: float = 1.0
+    adaptive_min_content: float = 6.0
+    """... and at least this change, grey levels."""
+    min_scene_s: float = 1.0
+    min_stable_s: float = 3.0
+    """Published: a static chunk lasts at least 3 s."""
+    window_s: float = 20.0
+    """The temporal median looks at no more than this much video: memory does not grow with length."""
+    frame_interval_s: float = 0.5
+    """One frame per half second goes to the classifier (published: 2 FPS), near-duplicates share one answer."""
+    max_frames: int = 600
+    """Bounds what the classifier sees of one long video; the interval grows to match."""
+    max_images: int = 64
+    """Pictures kept per video."""
+    image_quality: int = 95
+    """JPEG quality of stored pictures (chroma not subsampled): below one grey level of error on average."""
+
+    def __post_init__(self) -> None:
+        for name in ("analysis_width_px", "sample_fps", "static_threshold", "adaptive_ratio", "window_s",
+                     "min_stable_s", "frame_interval_s", "max_frames", "max_images"):  # fmt: skip
+            _positive(f"look.{name}", getattr(self, name))
+        if not 1 <= self.image_quality <= 100:
+            raise UsageError(f"look.image_quality must lie between 1 and 100, not {self.image_quality}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptSettings:
+    """Speech to words with times (faster-whisper)."""
+
+    model: str = "starter"
+    """`starter` is Whisper tiny.en from its package; otherwise a CTranslate2 model name or folder."""
+    task: str = "transcribe"
+    """`translate` gives English for other languages, as OpenBiomedVid did."""
+    language: str | None = "en"
+    """None detects it."""
+    window_s: float = 300.0
+    """Audio decoded and transcribed at a time, cut in a pause: memory does not grow with length."""
+    beam_size: int = 1
+    """Greedy: the same words whatever the machine does; a beam gained nothing measurable with tiny.en."""
+    compute_type: str = "int8"
+    max_no_speech_probability: float = 0.6
+    """A segment above it, with low log-probability, is dropped (Whisper's own rule)."""
+    min_log_probability: float = -1.0
+    """Whisper's own threshold."""
+    max_compression_ratio: float = 2.4
+    """A segment that compresses better is repetition (Whisper's own threshold)."""
+    max_outside_speech_s: float = 1.0
+    """A word further than this from any detected speech was invented."""
+
+    def __post_init__(self) -> None:
+        if self.task not in ("transcribe", "translate"):
+            raise UsageError(f"transcript.task must be transcribe or translate, not '{self.task}'.")
+        if self.window_s < 30:
+            raise UsageError(f"transcript.window_s must be at least 30, not {self.window_s}.")
+        _positive("transcript.beam_size", self.beam_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipSettings:
+    """Where clips begin and end."""
+
+    segmenter: str = "probability_runs"
+    """`probability_runs` (OpenBiomedVid) or `key_frame_chunks` (Quilt-1M)."""
+    min_probability: float = 0.64
+    """Published: p > 0.64."""
+    max_gap_s: float = 5.0
+    """Published: ten negative samples at 2 FPS are bridged."""
+    buffer_s: float = 0.0
+    chunk_s: float = 20.0
+    """`pair_chunk_time` of the key-frame chunker. Published as per video and unpublished in value; about 50 words."""
+    max_clip_s: float = 300.0
+    """A longer clip is split at sentence ends (published) ..."""
+    min_piece_s: float = 120.0
+    """... into pieces of at least this long (published: 120 to 300 s)."""
+    min_words: int = 10
+    """Fewer words make no clip (published)."""
+
+    def __post_init__(self) -> None:
+        if self.segmenter not in ("probability_runs", "key_frame_chunks"):
+            raise UsageError(
+                f"clips.segmenter must be probability_runs or key_frame_chunks, not '{self.segmenter}'."
+            )
+        _share("clips.min_probability", self.min_probability)
+        if not 0 < 2 * self.min_piece_s <= self.max_clip_s:
+            raise UsageError("clips.min_piece_s must be at most half of clips.max_clip_s, or no split is possible.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSettings:
+    """Correction, captions and decisions."""
+
+    engine: str = "vllm"
+    """`vllm` in an actor pool, or `openai` for any OpenAI-compatible address."""
+    model: str = "starter"
+    """`starter` is SmolLM2-135M-Instruct from its package; otherwise a hub name or folder (vllm) or a model name (openai)."""
+    base_url: str = ""
+    """Address of the OpenAI-compatible server; its key comes from the environment variable PRECEPTOR_TEXT_API_KEY."""
+    dtype: str = "float32"
+    """float32 gives the same text however a batch is composed; bfloat16 did not."""
+    max_model_len: int = 2048
+    max_text_chars: int = 600
+    """Upper bound on each generated text."""
+    min_support: float = 0.8
+    """Share of a model text's content words that the transcript must contain for the text to be taken."""
+    vocabulary: str = ""
+    """A file of further medical terms, one a line (a UMLS export): added to the shipped MeSH and abstract words."""
+    correction_min_similarity: float = 0.8
+    """How alike a replacement must sound and be spelled (0 to 1)."""
+
+    def __post_init__(self) -> None:
+        if self.engine not in ("vllm", "openai"):
+            raise UsageError(f"text.engine must be vllm or openai, not '{self.engine}'.")
+        if self.engine == "openai" and not self.base_url:
+            raise UsageError("text.base_url must be set when text.engine is openai.")
+        _share("text.min_support", self.min_support)
+        _share("text.correction_min_similarity", self.correction_min_similarity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """What one stage asks of the cluster. Never part of the fingerprint."""
+
+    min_size: int = 1
+    max_size: int = 1
+    num_cpus: float = 0.25
+    num_gpus: float = 0.0
+    threads: int = 1
+    """Threads the stage's own library may use."""
+    concurrent_rows: int = 1
+    """Rows one actor works on at a time."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_size <= self.max_size:
+            raise UsageError(f"A pool's sizes must satisfy 1 <= min_size <= max_size, not {self.min_size}, {self.max_size}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Where and how fast the work is done: changes no row."""
+
+    screen: Pool = Pool()
+    classify: Pool = Pool()
+    look: Pool = Pool()
+    listen: Pool = Pool()
+    write: Pool = Pool()
+    device: str = "cpu"
+    """`cpu` or `cuda`, for the classifier and the transcriber."""
+    gpu_memory_share: float = 0.5
+    """vLLM's share of one GPU's memory."""
+    decoder_memory_gib: float = 4.0
+    """Limit of one decoding child's memory."""
+    deadline_base_s: float = 60.0
+    """A decoding request may take this long ..."""
+    deadline_per_video_s: float = 2.0
+    """... plus this long per second of video."""
+    max_actor_deaths: int = 2
+    """An input on which an actor's process died this often is failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole run."""
+
+    recipe: str
+    probe: ProbeSettings = ProbeSettings()
+    speech: SpeechSettings = SpeechSettings()
+    screen: ScreenSettings = ScreenSettings()
+    classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
+    narrative: NarrativeSettings = NarrativeSettings()
+    look: LookSettings = LookSettings()
+    transcript: TranscriptSettings = TranscriptSettings()
+    clips: ClipSettings = ClipSettings()
+    text: TextSettings = TextSettings()
+    resources: Resources = Resources()
+
+
+_NOT_IN_FINGERPRINT = ("recipe", "resources")
+
+
+def row_settings(config: Config) -> dict[str, str]:
+    """The settings that change rows, flat: `{"probe.min_duration_s": "60.0", ...}`."""
+    flat: dict[str, str] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key in sorted(value):
+                walk(f"{prefix}.{key}" if prefix else str(key), value[key])
+        else:
+            flat[prefix] = repr(value)
+
+    tree = msgspec.to_builtins(config)
+    walk("", {k: v for k, v in tree.items() if k not in _NOT_IN_FINGERPRINT})
+    flat.pop("text.base_url")  # where the model runs does not change what it writes
+    return flat
+
+
+def fingerprint(settings: dict[str, str]) -> str:
+    """Sixteen hex digits over flat settings (and the weights and prompts hashed into them)."""
+    return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()[:16]
+
+
+def with_setting(config: Config, assignment: str) -> Config:
+    """`config` with one `section.key=value` changed.
+
+    Raises:
+        UsageError: naming the key or the value that is wrong.
+    """
+    key, equals, text = assignment.partition("=")
+    if not equals:
+        raise UsageError(f"--set takes key=value, not '{assignment}'.")
+    tree = msgspec.to_builtins(config)
+    *parents, leaf = key.strip().split(".")
+    node = tree
+    for part in parents:
+        node = node.get(part) if isinstance(node, dict) else None
+    if not isinstance(node, dict) or leaf not in node or isinstance(node[leaf], dict) or key == "recipe":
+        raise UsageError(f"There is no setting '{key.strip()}'; `preceptor settings` lists them all.")
+    node[leaf] = None if text in ("none", "null", "None") else text
+    try:
+        return msgspec.convert(tree, Config, strict=False)
+    except (msgspec.ValidationError, ValueError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, UsageError) else None
+        raise UsageError(str(cause) if cause else f"'{text}' is no value for {key.strip()}: {error}") from error
+
+
+def to_json(config: Config) -> bytes:
+    """The whole configuration, as saved beside the output."""
+    return msgspec.json.format(msgspec.json.encode(config), indent=2)
+
