@@ -4,13 +4,10 @@ Numbers marked "published" are those of OpenBiomedVid, Quilt-1M or MedicalNarrat
 anyone: each says in a line how it was chosen.
 """
 
-import hashlib
 from dataclasses import dataclass, field
-from typing import Any
-
-import msgspec
 
 from pipelines.errors import UsageError
+from pipelines.resources import Resources
 from pipelines.schema import Domain
 
 
@@ -59,8 +56,8 @@ class ScreenSettings:
 
     interval_s: float = 5.0
     """One slide rarely stays under 5 s; x264 places a key frame at least every 8.3 s at 30 fps."""
-    max_gap_s: float = 20.0
-    """Where key frames are further apart than this, a seek decodes one in between."""
+    max_gap_s: float = 12.0
+    """Where key frames are further apart than this, the reference frames between them are decoded too."""
     max_frames: int = 240
     """Bounds time and memory on long videos: at 2 hours one frame every 30 s."""
     longest_edge_px: int = 256
@@ -119,7 +116,9 @@ class NarrativeSettings:
     """Does somebody explain the pictures? MedicalNarratives, section 7.3, its body text's version."""
 
     streak_length: int = 3
-    """A static medical frame followed by this many similar ones is a streak (published)."""
+    """A static medical frame followed by this many similar samples is a streak (published) ..."""
+    streak_interval_s: float = 2.5
+    """... taken this far apart: published on key frames of a threshold nobody published; 3 x 2.5 s is one explained view."""
     streak_similarity: float = 0.9
     """Cosine similarity that counts as similar (published); here of mean-free 32 x 32 luma, the embedding is unpublished."""
     min_streak_share: float = 0.2
@@ -132,6 +131,7 @@ class NarrativeSettings:
 
     def __post_init__(self) -> None:
         _positive("narrative.streak_length", self.streak_length)
+        _positive("narrative.streak_interval_s", self.streak_interval_s)
         _share("narrative.streak_similarity", self.streak_similarity)
         _share("narrative.min_streak_share", self.min_streak_share)
         _share("narrative.min_spoken_share", self.min_spoken_share)
@@ -268,47 +268,6 @@ class TextSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
-    """What one stage asks of the cluster. Never part of the fingerprint."""
-
-    min_size: int = 1
-    max_size: int = 1
-    num_cpus: float = 0.25
-    num_gpus: float = 0.0
-    threads: int = 1
-    """Threads the stage's own library may use."""
-    concurrent_rows: int = 1
-    """Rows one actor works on at a time."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.min_size <= self.max_size:
-            raise UsageError(f"A pool's sizes must satisfy 1 <= min_size <= max_size, not {self.min_size}, {self.max_size}.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """Where and how fast the work is done: changes no row."""
-
-    screen: Pool = Pool()
-    classify: Pool = Pool()
-    look: Pool = Pool()
-    listen: Pool = Pool()
-    write: Pool = Pool()
-    device: str = "cpu"
-    """`cpu` or `cuda`, for the classifier and the transcriber."""
-    gpu_memory_share: float = 0.5
-    """vLLM's share of one GPU's memory."""
-    decoder_memory_gib: float = 4.0
-    """Limit of one decoding child's memory."""
-    deadline_base_s: float = 60.0
-    """A decoding request may take this long ..."""
-    deadline_per_video_s: float = 2.0
-    """... plus this long per second of video."""
-    max_actor_deaths: int = 2
-    """An input on which an actor's process died this often is failed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole run."""
 
@@ -323,58 +282,3 @@ class Config:
     clips: ClipSettings = ClipSettings()
     text: TextSettings = TextSettings()
     resources: Resources = Resources()
-
-
-_NOT_IN_FINGERPRINT = ("recipe", "resources")
-
-
-def row_settings(config: Config) -> dict[str, str]:
-    """The settings that change rows, flat: `{"probe.min_duration_s": "60.0", ...}`."""
-    flat: dict[str, str] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key in sorted(value):
-                walk(f"{prefix}.{key}" if prefix else str(key), value[key])
-        else:
-            flat[prefix] = repr(value)
-
-    tree = msgspec.to_builtins(config)
-    walk("", {k: v for k, v in tree.items() if k not in _NOT_IN_FINGERPRINT})
-    flat.pop("text.base_url")  # where the model runs does not change what it writes
-    return flat
-
-
-def fingerprint(settings: dict[str, str]) -> str:
-    """Sixteen hex digits over flat settings (and the weights and prompts hashed into them)."""
-    return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()[:16]
-
-
-def with_setting(config: Config, assignment: str) -> Config:
-    """`config` with one `section.key=value` changed.
-
-    Raises:
-        UsageError: naming the key or the value that is wrong.
-    """
-    key, equals, text = assignment.partition("=")
-    if not equals:
-        raise UsageError(f"--set takes key=value, not '{assignment}'.")
-    tree = msgspec.to_builtins(config)
-    *parents, leaf = key.strip().split(".")
-    node = tree
-    for part in parents:
-        node = node.get(part) if isinstance(node, dict) else None
-    if not isinstance(node, dict) or leaf not in node or isinstance(node[leaf], dict) or key == "recipe":
-        raise UsageError(f"There is no setting '{key.strip()}'; `preceptor settings` lists them all.")
-    node[leaf] = None if text in ("none", "null", "None") else text
-    try:
-        return msgspec.convert(tree, Config, strict=False)
-    except (msgspec.ValidationError, ValueError) as error:
-        cause = error.__cause__ if isinstance(error.__cause__, UsageError) else None
-        raise UsageError(str(cause) if cause else f"'{text}' is no value for {key.strip()}: {error}") from error
-
-
-def to_json(config: Config) -> bytes:
-    """The whole configuration, as saved beside the output."""
-    return msgspec.json.format(msgspec.json.encode(config), indent=2)
-

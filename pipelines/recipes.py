@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from pipelines.config import ClassifierSettings, Config, Pool, Resources, TextSettings, TranscriptSettings
+from pipelines.config import ClassifierSettings, Config, TextSettings, TranscriptSettings
 from pipelines.errors import UsageError
+from pipelines.resources import Pool, Resources
 
 
 def starter() -> Config:

@@ -1,17 +1,12 @@
-"""Every column of the dataset, and nothing else: frozen dataclasses from which the Arrow schema is derived.
+"""Every column of the dataset, and nothing else: frozen dataclasses from which `pipelines.arrow` derives the Arrow schema.
 
 Times are seconds of the source video's clock, from presentation timestamps. Coordinates are pixels of the stored image,
 origin top left; its width and height are stored beside them. `None` means "not known" or "not reached", never zero.
 """
 
 import dataclasses
-import types
-import typing
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Union
-
-import pyarrow as pa
 
 SCHEMA_VERSION = 1
 
@@ -43,6 +38,7 @@ class Reason(StrEnum):
     DEADLINE = "deadline"
     OUT_OF_MEMORY = "out_of_memory"
     ACTOR_DIED = "actor_died"
+    STAGE_ERROR = "stage_error"
 
     @property
     def status(self) -> Status:
@@ -50,18 +46,8 @@ class Reason(StrEnum):
         return Status.REJECTED if self in _DECISIONS else Status.FAILED
 
 
-_DECISIONS = frozenset(
-    {
-        Reason.NO_VIDEO,
-        Reason.NO_AUDIO,
-        Reason.TOO_SHORT,
-        Reason.TOO_LONG,
-        Reason.NO_SPEECH,
-        Reason.NOT_MEDICAL,
-        Reason.NOT_NARRATIVE,
-        Reason.NO_CLIPS,
-    }
-)
+_DECISIONS = frozenset({Reason.NO_VIDEO, Reason.NO_AUDIO, Reason.TOO_SHORT, Reason.TOO_LONG, Reason.NO_SPEECH,
+                        Reason.NOT_MEDICAL, Reason.NOT_NARRATIVE, Reason.NO_CLIPS})  # fmt: skip
 
 
 class Domain(StrEnum):
@@ -262,7 +248,7 @@ class Video:
     extra: str = "{}"
     """The manifest's further columns, as JSON."""
     content_id: str | None = None
-    """Identity of the source's bytes (size and sampled hash, or size and ETag); None where it could not be read."""
+    """Size and sampled hash, or size and ETag, of the source; None where it could not be read."""
     fingerprint: str = ""
     status: Status = Status.OK
     stage: str | None = None
@@ -313,33 +299,3 @@ class Image:
 
 
 VIDEO_COLUMNS_VOLATILE = frozenset(f.name for f in dataclasses.fields(Video) if f.metadata.get("volatile"))
-
-_SCALARS: dict[type, pa.DataType] = {
-    str: pa.string(),
-    int: pa.int64(),
-    float: pa.float64(),
-    bool: pa.bool_(),
-    bytes: pa.binary(),
-}
-
-
-def arrow_type(annotation: Any) -> pa.DataType:
-    """The Arrow type of a field annotation: scalars, enums, `X | None`, `tuple[X, ...]` and nested dataclasses."""
-    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (Union, types.UnionType):
-        (inner,) = [a for a in args if a is not type(None)]
-        return arrow_type(inner)
-    if origin is tuple:
-        return pa.list_(arrow_type(args[0]))
-    if dataclasses.is_dataclass(annotation):
-        return pa.struct(list(arrow_schema(typing.cast(type, annotation))))
-    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
-        return pa.string()
-    return _SCALARS[annotation]
-
-
-def arrow_schema(row: type) -> pa.Schema:
-    """The Arrow schema of a row dataclass, in field order, with the schema version in its metadata."""
-    hints = typing.get_type_hints(row)
-    fields = [pa.field(f.name, arrow_type(hints[f.name])) for f in dataclasses.fields(row)]
-    return pa.schema(fields, metadata={"preceptor_schema": str(SCHEMA_VERSION)})

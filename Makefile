@@ -1,0 +1,38 @@
+# One environment, one lock. `make demo` and `make test` are all a newcomer needs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: setup demo test test-long bench lint clean
+
+setup: .venv/ready
+
+.venv/ready: cluster/env/cpu.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; assert sys.version_info[:2] == (3, 11), "Python 3.11 is needed: make PYTHON=/path/to/python3.11"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-compile -r cluster/env/cpu.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m cluster.env.torchvision_cpu
+	$(BIN)/preceptor models starter
+	$(BIN)/preceptor doctor
+	touch .venv/ready
+
+demo: setup
+	$(BIN)/python -m tests.lectures.demo demo/videos
+	$(BIN)/preceptor curate demo/videos --out demo/dataset
+
+test: setup lint
+	$(BIN)/python -m pytest -q
+
+test-long: setup
+	$(BIN)/python -m pytest -q -m long
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m tests.bench.run
+
+clean:
+	rm -rf demo build

@@ -1,0 +1,133 @@
+"""The process that touches hostile media: answers requests over a socket until its parent goes away.
+
+It is started by `actors.decoder` as `python -m actors.decoder_child FD MEMORY_BYTES`. A file that crashes a codec kills
+this process and nothing else. Messages are msgpack, never pickle: a taken-over decoder must not reach the parent.
+"""
+
+import contextlib
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+import msgspec
+
+from actors.requests import (
+    AudioRequest,
+    AudioWindow,
+    Done,
+    Failed,
+    Looked,
+    LookRequest,
+    Message,
+    Probed,
+    Request,
+    Screened,
+    ScreenRequest,
+    Small,
+    encode,
+)
+from pipelines import media
+from pipelines.errors import RowError
+from pipelines.image_file import ImageFile
+from pipelines.schema import Probe, Reason
+from pipelines.stages import audio as audio_pass
+from pipelines.stages import probe as probing
+from pipelines.stages import screen as screen_pass
+
+
+def answer(request: Request) -> Iterator[Message]:
+    """The messages that answer one request.
+
+    Raises:
+        RowError: the input's own fault.
+    """
+    if isinstance(request, ScreenRequest):
+        yield from _screen(request)
+    elif isinstance(request, AudioRequest):
+        for start_s, samples in audio_pass.audio_windows(request.uri, request.windows):
+            yield AudioWindow(start_s=start_s, pcm=samples.tobytes())
+    else:
+        yield _look(request)
+
+
+def _screen(request: ScreenRequest) -> Iterator[Message]:
+    for found in screen_pass.screen(request.uri, request.config):
+        if isinstance(found, Probe):
+            yield Probed(probe=found)
+        else:
+            frames = tuple(Small(time_s=t, until_s=t, jpeg=jpeg) for t, jpeg in found.frames)
+            yield Screened(probe=found.probe, speech=found.speech, audio_s=found.audio_s, frames=frames)
+
+
+def _look(request: LookRequest) -> Looked:
+    from pipelines.stages.look import look
+
+    with (
+        media.open_media(request.uri) as container,
+        ImageFile(request.out, request.video_id, request.settings.image_quality) as images,
+    ):
+        pictures = _pictures(container)
+        found = look(pictures, static=request.static, settings=request.settings, keep=images.keep)
+        images.commit({i.image_id for i in found.intervals})
+    frames = tuple(Small(time_s=f.time_s, until_s=f.until_s, jpeg=media.to_jpeg(f.rgb)) for f in found.frames)
+    return Looked(scene_cuts_s=found.scene_cuts_s, intervals=found.intervals, frames=frames)
+
+
+def _pictures(container: Any) -> Iterator[media.DecodedPicture]:
+    """Every decodable frame in presentation order, upright, on the video's clock."""
+    stream = probing.video_stream(container)
+    if stream is None:
+        raise RowError(Reason.NO_VIDEO)
+    stream.codec_context.thread_count = 1
+    origin_s = media.clock_origin_s(container)
+    last_s = -1.0
+    for packet in media.packets(container, stream):
+        for frame in media.decode_quietly(packet):
+            if frame.time is not None and frame.time - origin_s > last_s:
+                last_s = frame.time - origin_s
+                yield media.DecodedPicture(frame, last_s)
+
+
+def serve(connection: Connection) -> None:
+    """Answer requests until the parent closes its end."""
+    decoder = msgspec.msgpack.Decoder(Request)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            request = decoder.decode(connection.recv_bytes())
+            try:
+                for message in answer(request):
+                    connection.send_bytes(encode(message))
+                connection.send_bytes(encode(Done()))
+            except RowError as error:
+                connection.send_bytes(encode(Failed(reason=error.reason, detail=error.detail)))
+            except MemoryError:
+                connection.send_bytes(encode(Failed(reason=Reason.OUT_OF_MEMORY, detail="the decoder's memory limit")))
+
+
+def _die_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def main() -> None:
+    """Entry point of the child process."""
+    descriptor, memory_bytes, parent = (int(a) for a in sys.argv[1:4])
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    threading.Thread(target=_die_with_parent, args=(parent,), daemon=True).start()
+    import av.logging
+    import cv2
+
+    av.logging.set_level(av.logging.PANIC)
+    cv2.setNumThreads(1)
+    serve(Connection(descriptor))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""What a decoder is asked and what it answers: msgpack structures, checked on arrival on both sides."""
+
+from typing import Any
+
+import msgspec
+
+from pipelines.config import Config, LookSettings
+from pipelines.schema import Probe, Reason, Span, StableInterval
+
+
+class ScreenRequest(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Probe, key frames and speech. Answered by `Probe`, then `Screened`."""
+
+    uri: str
+    config: Config
+
+
+class LookRequest(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """One full decode; pictures are written to `out`. Answered by `Looked`."""
+
+    uri: str
+    video_id: str
+    out: str
+    static: bool
+    settings: LookSettings
+
+
+class AudioRequest(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Audio of each window. Answered by one `AudioWindow` each."""
+
+    uri: str
+    windows: tuple[Span, ...]
+
+
+Request = ScreenRequest | LookRequest | AudioRequest
+
+
+class Small(msgspec.Struct, frozen=True, kw_only=True):
+    """A small frame, JPEG."""
+
+    time_s: float
+    until_s: float
+    jpeg: bytes
+
+
+class Probed(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The header has been read."""
+
+    probe: Probe
+
+
+class Screened(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The cheap pass."""
+
+    probe: Probe
+    speech: tuple[Span, ...]
+    audio_s: float
+    frames: tuple[Small, ...]
+
+
+class Looked(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The full pass."""
+
+    scene_cuts_s: tuple[float, ...]
+    intervals: tuple[StableInterval, ...]
+    frames: tuple[Small, ...]
+
+
+class AudioWindow(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Int16 mono samples at 16 kHz from `start_s` on."""
+
+    start_s: float
+    pcm: bytes
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """The request is answered in full."""
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The input's own fault ended the request."""
+
+    reason: Reason
+    detail: str
+
+
+Message = Probed | Screened | Looked | AudioWindow | Done | Failed
+
+
+def encode(message: Any) -> bytes:
+    """A request or message as bytes."""
+    return msgspec.msgpack.encode(message)

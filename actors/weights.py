@@ -1,0 +1,35 @@
+"""The identity of weights: part of every fingerprint, so that another model can never continue a dataset unseen."""
+
+import hashlib
+from pathlib import Path
+
+
+def resolve(source: str) -> Path | str:
+    """A folder of weights: the source itself, or its snapshot in the local Hugging Face cache; else the bare name."""
+    if Path(source).exists():
+        return Path(source)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(source.removeprefix("hf-hub:"), local_files_only=True))
+    except (LocalEntryNotFoundError, ValueError):
+        return source
+
+
+def hash_folder(source: Path | str) -> str:
+    """SHA-256 over the names and bytes of a file or folder; for a name that is not on this machine, the name itself.
+
+    A hub snapshot's folder name is its commit: files behind it are content-addressed already and are not read again.
+    """
+    if isinstance(source, str):
+        return f"name:{source}"
+    if source.parent.name == "snapshots":
+        return f"{source.parent.parent.name}@{source.name}"
+    digest = hashlib.sha256()
+    for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.name.encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

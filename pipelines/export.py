@@ -1,0 +1,278 @@
+"""Clips joined with their pictures, as Parquet that Hugging Face `datasets` loads, with a dataset card.
+
+The same rows give the same bytes: sorted by video and time, no clock and no order of files in it.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines import dataset
+from pipelines.arrow import arrow_schema
+from pipelines.audit import text_quality
+from pipelines.errors import UsageError
+from pipelines.schema import (
+    SCHEMA_VERSION,
+    Box,
+    Clip,
+    Domain,
+    Image,
+    ModelText,
+    Status,
+    TracePoint,
+    Video,
+)
+
+SHARD_BYTES = 500_000_000
+ROW_GROUP_BYTES = 32_000_000
+ROW_GROUP_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """The layout of the `Image` feature: encoded bytes and a file name."""
+
+    bytes: bytes
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Which model, prompt or rule made what; None where the field does not exist."""
+
+    classifier: str | None
+    transcriber: str | None
+    segmenter: str
+    image_method: str | None
+    caption_model: str | None
+    caption_prompt: str | None
+    medical_text_model: str | None
+    medical_text_prompt: str | None
+    roi_text_model: str | None
+    roi_text_prompt: str | None
+    modality_decided_by: str | None
+    region_decided_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One exported clip."""
+
+    clip_id: str
+    """`video_id` and the times in milliseconds."""
+    video_id: str
+    uri: str
+    """Where the video was read from."""
+    image: Picture | None
+    """The representative picture, without the cursor; None where the clip has none."""
+    image_id: str | None
+    """SHA-256 of the picture's bytes."""
+    image_width: int | None
+    image_height: int | None
+    start_s: float
+    """Seconds of the video's clock."""
+    end_s: float
+    domain: Domain
+    modality: str | None
+    region: str | None
+    caption: str | None
+    caption_source: str | None
+    """`model`, or `transcript` where the model's text did not pass the faithfulness checks."""
+    caption_support: float | None
+    """Share of the model text's content words that the transcript contains."""
+    medical_text: str | None
+    roi_text: str | None
+    raw_text: str
+    """The transcript as heard."""
+    corrected_text: str | None
+    """The transcript with verified corrections of medical terms."""
+    trace: tuple[TracePoint, ...]
+    """The cursor's path: seconds of the video's clock, pixels of the picture, confidence."""
+    box: Box | None
+    """Bounding box of the trace, pixels of the picture."""
+    models: Provenance
+    extra: str
+    """The manifest's further columns, JSON."""
+    fingerprint: str
+    """Of the configuration that made the row."""
+
+
+COLUMNS = arrow_schema(Example)
+
+
+def example(video: Video, clip: Clip, picture: Image | None) -> Example:
+    """The row of one clip."""
+
+    def made(text: ModelText | None) -> tuple[str | None, str | None]:
+        return (text.model, text.prompt) if text else (None, None)
+
+    texts = {name: made(getattr(clip, name)) for name in ("caption", "medical_text", "roi_text")}
+    return Example(
+        clip_id=clip.clip_id,
+        video_id=video.video_id,
+        uri=video.uri,
+        image=Picture(bytes=picture.data, path=f"{picture.image_id}.{picture.format}") if picture else None,
+        image_id=clip.image_id,
+        image_width=clip.image_width,
+        image_height=clip.image_height,
+        start_s=clip.start_s,
+        end_s=clip.end_s,
+        domain=clip.domain,
+        modality=clip.modality.value if clip.modality else None,
+        region=clip.region.value if clip.region else None,
+        caption=clip.caption.text if clip.caption else None,
+        caption_source=clip.caption.source if clip.caption else None,
+        caption_support=clip.caption.support if clip.caption else None,
+        medical_text=clip.medical_text.text if clip.medical_text else None,
+        roi_text=clip.roi_text.text if clip.roi_text else None,
+        raw_text=clip.raw_text,
+        corrected_text=clip.corrected_text,
+        trace=clip.trace,
+        box=clip.box,
+        models=Provenance(
+            classifier=video.classifier,
+            transcriber=video.transcriber,
+            segmenter=clip.segmenter,
+            image_method=clip.image_method,
+            modality_decided_by=clip.modality.decided_by if clip.modality else None,
+            region_decided_by=clip.region.decided_by if clip.region else None,
+            **{f"{name}_model": model for name, (model, _) in texts.items()},
+            **{f"{name}_prompt": prompt for name, (_, prompt) in texts.items()},
+        ),
+        extra=video.extra,
+        fingerprint=video.fingerprint,
+    )
+
+
+def examples(out: str) -> Iterator[Example]:
+    """Every clip of the dataset by video id and time, with its picture; one video's pictures in memory at a time.
+
+    Raises:
+        UsageError: a picture that a clip names is not stored.
+    """
+    for video in dataset.rows_in_order(out, Status.OK):
+        pictures = dataset.images(out, video.video_id) if video.clips else {}
+        for clip in sorted(video.clips, key=lambda c: (c.start_s, c.end_s, c.clip_id)):
+            if clip.image_id is not None and clip.image_id not in pictures:
+                raise UsageError(f"The picture of clip '{clip.clip_id}' is not stored; `preceptor audit` says more.")
+            yield example(video, clip, pictures[clip.image_id] if clip.image_id is not None else None)
+
+
+def export_hf(out: str, target: str | Path, *, shard_bytes: int = SHARD_BYTES) -> int:
+    """Write the dataset's clips to the folder `target`, whole or not at all; returns their number.
+
+    The folder loads with `datasets.load_dataset(target)`: one split `train`, shards of about `shard_bytes`.
+
+    Raises:
+        UsageError: `target` exists and is not empty, or `out` is no sound dataset.
+    """
+    target = Path(target).absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} exists and is not empty; choose another target.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        (temporary / "data").mkdir(parents=True)
+        shards = _Shards(temporary / "data", shard_bytes)
+        for row in examples(out):
+            shards.add(row)
+        shards.finish()
+        (temporary / "README.md").write_text(card(out), encoding="utf-8")
+        temporary.replace(target)  # also over an empty folder
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return shards.clips
+
+
+def hf_schema() -> pa.Schema:
+    """The columns, with the metadata that makes `datasets` decode `image` as an `Image`."""
+    import datasets
+
+    features = datasets.Features.from_arrow_schema(COLUMNS)
+    features["image"] = datasets.Image()
+    wanted: pa.Schema = features.arrow_schema
+    return wanted
+
+
+class _Shards:
+    """Parquet files of bounded size, written in row groups of bounded size."""
+
+    def __init__(self, folder: Path, shard_bytes: int) -> None:
+        self._folder, self._shard_bytes, self._schema = folder, shard_bytes, hf_schema()
+        self._parts: list[Path] = []
+        self._writer: pq.ParquetWriter | None = None
+        self._rows: list[dict[str, Any]] = []
+        self._group = self._shard = self.clips = 0
+
+    def add(self, row: Example) -> None:
+        """One more clip."""
+        size = _size(row)
+        if self._shard and self._shard + size > self._shard_bytes:
+            self.close_shard()
+        elif self._group + size > ROW_GROUP_BYTES or len(self._rows) >= ROW_GROUP_ROWS:
+            self._flush()
+        self._rows.append(msgspec.to_builtins(row, builtin_types=(bytes,)))
+        self._group, self._shard, self.clips = self._group + size, self._shard + size, self.clips + 1
+
+    def close_shard(self) -> None:
+        """What is held goes to the file, and the next clip to another."""
+        self._flush()
+        if self._writer is not None:
+            self._writer.close()
+        self._writer, self._shard = None, 0
+
+    def finish(self) -> None:
+        """Name the files by their number. No clips still make one file with the columns."""
+        if not self._parts and not self._rows:
+            self._open()
+        self.close_shard()
+        for number, part in enumerate(self._parts):
+            part.rename(self._folder / f"train-{number:05d}-of-{len(self._parts):05d}.parquet")
+
+    def _open(self) -> pq.ParquetWriter:
+        self._parts.append(self._folder / f"part-{len(self._parts):05d}")
+        self._writer = pq.ParquetWriter(self._parts[-1], self._schema, compression="zstd")
+        return self._writer
+
+    def _flush(self) -> None:
+        if self._rows:
+            (self._writer or self._open()).write_table(pa.Table.from_pylist(self._rows, self._schema))
+            self._rows, self._group = [], 0
+
+
+def _size(row: Example) -> int:
+    texts = (row.caption, row.medical_text, row.roi_text, row.raw_text, row.corrected_text, row.extra)
+    return (len(row.image.bytes) if row.image else 0) + sum(len(t or "") for t in texts) + 32 * len(row.trace) + 512
+
+
+def card(out: str) -> str:
+    """The dataset card: what the clips are, how they were made, how far they can be trusted."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipelines", "templates"),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["code"] = _code
+    return environment.get_template("card.md.j2").render(
+        made_by=dataset.settings(out),
+        funnel=dataset.funnel(out),
+        texts=text_quality(v for v in dataset.rows(out) if v.status is Status.OK),
+        schema_version=SCHEMA_VERSION,
+    )
+
+
+def _code(text: object) -> str:
+    """`text` as Markdown code that cannot end its cell, its line or its backticks."""
+    return "`" + " ".join(str(text).replace("`", "'").replace("|", "/").split()) + "`"

@@ -1,0 +1,86 @@
+"""`OUT/images/<video_id>.parquet`: a video's pictures, written once by the process that decoded them."""
+
+import hashlib
+import os
+from types import TracebackType
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from pipelines.arrow import arrow_schema
+from pipelines.media import to_jpeg
+from pipelines.schema import Image
+
+
+class Still(Protocol):
+    """A picture and the time it stands for (`pipelines.stages.look.Still`)."""
+
+    start_s: float
+    end_s: float
+    rgb: np.ndarray
+
+
+def filesystem(uri: str) -> tuple[Any, str]:
+    """The file system that holds `uri` (local path, `s3://` ...) and the path in it."""
+    if "://" in uri:
+        return pafs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
+    return pafs.LocalFileSystem(), os.path.abspath(uri)
+
+
+def image_path(out: str, video_id: str) -> str:
+    """Where the video's pictures lie; the id is quoted, so that it can never name another folder."""
+    return f"{out.rstrip('/')}/images/{quote(video_id, safe='')}.parquet"
+
+
+class ImageFile:
+    """Pictures encoded as they come (at most `max_images`, so memory is bounded), and written by `commit`."""
+
+    def __init__(self, out: str, video_id: str, quality: int) -> None:
+        self._fs, self._path = filesystem(image_path(out, video_id))
+        self._video_id, self._quality = video_id, quality
+        self._schema = arrow_schema(Image)
+        self._written: dict[str, Image] = {}
+
+    def __enter__(self) -> "ImageFile":
+        return self
+
+    def keep(self, still: Still) -> str:
+        """Encode and hold the picture; its id is the hash of its bytes."""
+        data = to_jpeg(still.rgb, self._quality)
+        image_id = hashlib.sha256(data).hexdigest()
+        height, width = still.rgb.shape[:2]
+        self._written.setdefault(
+            image_id,
+            Image(
+                image_id=image_id,
+                video_id=self._video_id,
+                start_s=still.start_s,
+                end_s=still.end_s,
+                width=width,
+                height=height,
+                format="jpeg",
+                data=data,
+            ),
+        )
+        return image_id
+
+    def commit(self, used: set[str]) -> None:
+        """Write the pictures that are used, under a temporary name, and rename: never half a file."""
+        images = [i for i in self._written.values() if i.image_id in used]
+        rows = [{f: getattr(i, f) for f in self._schema.names} for i in images]
+        temporary = f"{self._path}.{os.getpid()}.tmp" if isinstance(self._fs, pafs.LocalFileSystem) else self._path
+        self._fs.create_dir(self._path.rsplit("/", 1)[0], recursive=True)
+        with self._fs.open_output_stream(temporary) as sink:
+            # JPEG does not compress further
+            pq.write_table(pa.Table.from_pylist(rows, self._schema), sink, compression="none", row_group_size=8)
+        if temporary != self._path:
+            self._fs.move(temporary, self._path)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._written.clear()

@@ -1,0 +1,100 @@
+"""Who works on what, on which node, and who died doing it: one small Ray actor a run.
+
+It is how an input that keeps killing an actor's process is found, and what the progress display reads.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The run's state at one moment."""
+
+    done: dict[str, int]
+    """Inputs finished, by status."""
+    done_video_s: float
+    known_video_s: float
+    """Seconds of video among inputs whose duration is known, finished or not."""
+    known: int
+    """Inputs whose duration is known."""
+    stages: dict[str, tuple[int, int, float]]
+    """Per stage: rows in work, rows done, seconds spent."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Plain and single-threaded; `pipelines.stage` makes it a Ray actor."""
+
+    _at_work: dict[tuple[str, str], str] = field(default_factory=dict)
+    _deaths: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _done: Counter[str] = field(default_factory=Counter)
+    _durations: dict[str, float] = field(default_factory=dict)
+    _finished: set[str] = field(default_factory=set)
+    _rows: Counter[str] = field(default_factory=Counter)
+    _seconds: Counter[str] = field(default_factory=Counter)
+
+    def begin(self, stage: str, row_id: str, node_id: str) -> int:
+        """Note that a process on `node_id` starts on a row; returns how many processes died on it at this stage.
+
+        A second begin without an end means that the first process died. If its whole node is gone, the node was to
+        blame (a spot instance taken back) and not the row.
+        """
+        key = (stage, row_id)
+        before = self._at_work.get(key)
+        if before is not None and (before == node_id or self._is_alive(before)):
+            self._deaths[key] += 1
+        self._at_work[key] = node_id
+        return self._deaths[key]
+
+    def end(self, stage: str, row_id: str, seconds: float, duration_s: float | None, final_status: str | None) -> None:
+        """Note that the row left the stage; `final_status` is set when no later stage will work on it."""
+        self._at_work.pop((stage, row_id), None)
+        self._rows[stage] += 1
+        self._seconds[stage] += seconds
+        if duration_s is not None:
+            self._durations[row_id] = duration_s
+        if final_status is not None and row_id not in self._finished:
+            self._finished.add(row_id)
+            self._done[final_status] += 1
+
+    def snapshot(self) -> Snapshot:
+        """Counts for the progress display."""
+        working = Counter(stage for stage, _ in self._at_work)
+        names = list(dict.fromkeys([*self._rows, *working]))
+        return Snapshot(
+            done=dict(self._done),
+            done_video_s=sum(self._durations.get(r, 0.0) for r in self._finished),
+            known_video_s=sum(self._durations.values()),
+            known=len(self._durations),
+            stages={n: (working[n], self._rows[n], float(self._seconds[n])) for n in names},
+        )
+
+    def _is_alive(self, node_id: str) -> bool:
+        import ray
+
+        return any(n["NodeID"] == node_id and n["Alive"] for n in ray.nodes())
+
+
+def remaining_s(snapshot: Snapshot, inputs: int, elapsed_s: float) -> float | None:
+    """Time left, from the video seconds done so far; inputs of unknown duration count with the mean of the known.
+
+    None until anything is done.
+    """
+    done = sum(snapshot.done.values())
+    if not done or not snapshot.known:
+        return None
+    mean_s = snapshot.known_video_s / snapshot.known
+    unknown = max(0, inputs - max(snapshot.known, done))
+    left_video_s = snapshot.known_video_s - snapshot.done_video_s + unknown * mean_s
+    if snapshot.done_video_s <= 0:
+        return elapsed_s / done * (inputs - done)
+    return elapsed_s * left_video_s / snapshot.done_video_s
+
+
+def ask(handle: Any, method: str, *arguments: Any) -> Any:
+    """Call the ledger actor and wait for its answer."""
+    import ray
+
+    return ray.get(getattr(handle, method).remote(*arguments))

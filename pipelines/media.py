@@ -1,0 +1,189 @@
+"""Opening hostile media files: local paths, `s3://` and `https://`, upright frames, one clock.
+
+Only demuxers that read a single file are allowed: a playlist or a concatenation script named .mp4 could otherwise make
+the decoder read other files or addresses of this machine.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pipelines.errors import RowError
+from pipelines.schema import Reason
+
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,asf,ogg,wav,mp3,flac,aac,mxf,nut,dv,"
+    "h264,hevc,ivf,gif,rm,wtv,aiff,amr,ac3,eac3"
+)
+"""Demuxers that never follow a reference to another file."""
+
+
+def is_remote(uri: str) -> bool:
+    """Whether `uri` is an address and not a local path."""
+    return uri.startswith(("s3://", "http://", "https://"))
+
+
+@contextlib.contextmanager
+def open_media(uri: str) -> Iterator[Any]:
+    """A PyAV input container.
+
+    Raises:
+        RowError: `missing`, `unreachable` or `unreadable`, with the library's own words.
+    """
+    import av
+
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+    with contextlib.ExitStack() as stack:
+        source: Any = f"file:{os.path.abspath(uri)}"
+        if is_remote(uri):
+            source = stack.enter_context(_remote(uri))
+        try:
+            container = stack.enter_context(av.open(source, options=options, metadata_errors="ignore"))
+        except FileNotFoundError as error:
+            raise RowError(Reason.MISSING, "there is no such file") from error
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise RowError(Reason.UNREADABLE, _words(error)) from error
+        yield container
+
+
+@contextlib.contextmanager
+def _remote(uri: str) -> Iterator[Any]:
+    import botocore.exceptions
+    import requests
+    import smart_open
+
+    faults = (OSError, ValueError, requests.RequestException, botocore.exceptions.BotoCoreError,
+              botocore.exceptions.ClientError)  # fmt: skip
+    try:
+        stream = smart_open.open(uri, "rb", compression="disable")
+    except faults as error:
+        words = _words(error)
+        gone = any(sign in words for sign in ("404", "NoSuchKey", "NoSuchBucket", "does not exist"))
+        raise RowError(Reason.MISSING if gone else Reason.UNREACHABLE, words) from error
+    with stream:
+        yield stream
+
+
+def _words(error: Exception) -> str:
+    """The first line of an error without addresses' secrets: signed URLs carry keys after the question mark."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return " ".join(part.split("?")[0] for part in line.split())[:200]
+
+
+def clock_origin_s(container: Any) -> float:
+    """The presentation time that players show as 0:00."""
+    import av
+
+    return float(container.start_time / av.time_base) if container.start_time else 0.0
+
+
+def upright(pixels: np.ndarray, rotation_deg: int) -> np.ndarray:
+    """`pixels` (H, W[, 3]) turned as the container's display matrix asks; `rotation_deg` counts anticlockwise."""
+    turns = round(rotation_deg / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def rotation(frame: Any) -> int:
+    """How far the frame must be turned anticlockwise, degrees; a degenerate display matrix turns nothing."""
+    try:
+        return int(frame.rotation)
+    except ValueError:  # PyAV meets a NaN
+        return 0
+
+
+class DecodedPicture:
+    """One decoded video frame, upright, reduced only on request."""
+
+    def __init__(self, frame: Any, time_s: float) -> None:
+        self._frame = frame
+        self.rotation_deg = rotation_deg = rotation(frame)
+        self.time_s = time_s
+        turned = round(rotation_deg / 90) % 2 == 1
+        self.width, self.height = (frame.height, frame.width) if turned else (frame.width, frame.height)
+
+    def luma(self, width: int) -> np.ndarray:
+        """(h, width) uint8, averaged over areas; never enlarged."""
+        import cv2
+
+        scale = min(1.0, width / self.width)
+        size = (max(1, round(self._frame.width * scale)), max(1, round(self._frame.height * scale)))
+        plane = self._luma_plane()
+        return upright(plane if scale == 1.0 else cv2.resize(plane, size, interpolation=cv2.INTER_AREA), self.rotation_deg)
+
+    def rgb(self) -> np.ndarray:
+        """(H, W, 3) uint8, full size."""
+        return upright(self._frame.to_ndarray(format="rgb24"), self.rotation_deg)
+
+    def small_rgb(self, longest_edge_px: int) -> np.ndarray:
+        """(h, w, 3) uint8 with the longer edge at most `longest_edge_px`."""
+        scale = min(1.0, longest_edge_px / max(self.width, self.height))
+        size = (max(2, round(self._frame.width * scale)), max(2, round(self._frame.height * scale)))
+        small = self._frame.reformat(width=size[0], height=size[1], format="rgb24", interpolation="AREA")
+        return upright(small.to_ndarray(), self.rotation_deg)
+
+    def _luma_plane(self) -> np.ndarray:
+        if self._frame.format.name in ("yuv420p", "yuvj420p", "yuv422p", "yuv444p", "nv12", "yuvj422p", "yuvj444p"):
+            plane = self._frame.planes[0]
+            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+            return rows[: self._frame.height, : self._frame.width]
+        gray: np.ndarray = self._frame.to_ndarray(format="gray")
+        return gray
+
+
+def decode_quietly(packet: Any) -> list[Any]:
+    """The packet's frames; a packet of damaged data gives none (what is decodable is used)."""
+    import av
+
+    try:
+        return list(packet.decode())
+    except (av.InvalidDataError, av.EOFError, av.ValueError):
+        return []
+
+
+def decode_alone(packet: Any) -> list[Any]:
+    """The frames of a key frame's packet by itself: the decoder is drained, so nothing waits for later packets."""
+    import av
+
+    context = packet.stream.codec_context
+    try:
+        return [*context.decode(packet), *context.decode(None)]
+    except (av.InvalidDataError, av.EOFError, av.ValueError):
+        return []
+    finally:
+        context.flush_buffers()
+
+
+def packets(container: Any, *streams: Any) -> Iterator[Any]:
+    """Demuxed packets to the end of the file, or to where it breaks off."""
+    import av
+
+    demuxed = container.demux(*streams)
+    while True:
+        try:
+            packet = next(demuxed)
+        except StopIteration:
+            return
+        except (av.InvalidDataError, av.EOFError, OSError):
+            return
+        yield packet
+
+
+def to_jpeg(rgb: np.ndarray, quality: int = 92) -> bytes:
+    """RGB uint8 (H, W, 3) as JPEG, chroma at full resolution."""
+    import cv2
+
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise ValueError(f"a picture of shape {rgb.shape} could not be encoded")
+    return bytes(data)
+
+
+def from_jpeg(data: bytes) -> np.ndarray:
+    """RGB uint8 (H, W, 3)."""
+    import cv2
+
+    return np.asarray(cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))

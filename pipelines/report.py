@@ -1,0 +1,298 @@
+"""One self-contained page that shows what a run did: counts, reasons, times, and clips with their traces.
+
+Ids, addresses, transcripts and the decoder's words come from strangers: every one is escaped, and the page's own policy
+forbids scripts and any request.
+"""
+
+import base64
+import io
+import itertools
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import jinja2
+
+from pipelines import dataset
+from pipelines.audit import text_quality
+from pipelines.dataset import Funnel
+from pipelines.schema import SCHEMA_VERSION, Clip, Image, Reason, Status, TracePoint, Video
+from pipelines.store import Store
+
+MAX_VIDEOS = 500
+MAX_EXAMPLES = 3
+MAX_EDGE_PX = 640
+MAX_TRACE_POINTS = 240
+TRACE_BREAK_S = 1.5
+"""Cursor samples further apart than this are not joined by a line."""
+
+_SHOWN_COLUMNS = ("status", "stage", "reason", "detail", "probe", "domain", "clips", "stage_times")
+_TEXT_COLUMNS = ("status", "clips", "classifier", "transcriber")
+_Item = TypeVar("_Item")
+
+
+class _First(Generic[_Item]):
+    """The first `limit` items by key of any number that come by."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._held = limit, list[tuple[tuple[Any, ...], _Item]]()
+        self.seen = 0
+
+    def add(self, key: tuple[Any, ...], item: _Item) -> None:
+        self.seen += 1
+        self._held.append((key, item))
+        if len(self._held) > 2 * self._limit + 16:
+            self._shorten()
+
+    def items(self) -> list[_Item]:
+        self._shorten()
+        return [item for _, item in self._held]
+
+    def _shorten(self) -> None:
+        self._held.sort(key=lambda held: held[0])
+        del self._held[self._limit :]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A piece of the trace, pixels of the stored picture, in the colour of its time."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    colour: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownClip:
+    """A clip of the gallery: `picture` is a data URI, or None and `note` says why."""
+
+    video_id: str
+    clip: Clip
+    picture: str | None
+    note: str
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonGroup:
+    """All videos that ended for one reason at one stage, and a few of them."""
+
+    status: Status
+    stage: str
+    reason: str
+    videos: int
+    share: float
+    """Of all inputs."""
+    examples: tuple[Video, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageShare:
+    """The time of one stage over all rows, seconds of wall clock."""
+
+    stage: str
+    videos: int
+    total_s: float
+    median_s: float
+    share: float
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What one pass over the rows keeps: bounded, but for one number per row and stage."""
+
+    max_clips: int
+    videos: _First[tuple[Video, int]] = field(default_factory=lambda: _First(MAX_VIDEOS))
+    examples: dict[tuple[str | None, Reason | None], _First[Video]] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    clips: _First[tuple[str, Clip]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clips = _First(self.max_clips)
+
+    def add(self, video: Video) -> None:
+        row = Video(
+            video_id=video.video_id,
+            uri=video.uri,
+            status=video.status,
+            stage=video.stage,
+            reason=video.reason,
+            detail=video.detail,
+            probe=video.probe,
+            domain=video.domain,
+        )
+        worst_first = [Status.FAILED, Status.REJECTED, Status.OK].index(video.status)
+        self.videos.add((worst_first, video.video_id), (row, len(video.clips)))
+        if video.status is not Status.OK:
+            self.examples.setdefault((video.stage, video.reason), _First(MAX_EXAMPLES)).add((video.video_id,), row)
+        for time in video.stage_times:
+            self.seconds[time.stage].append(time.seconds)
+        if video.status is Status.OK:
+            for number, clip in enumerate(video.clips):  # every video's first clip before any second one
+                self.clips.add((clip.image_id is None, number, video.video_id), (video.video_id, clip))
+
+
+def write_report(out: str, path: str | Path, *, max_clips: int = 60) -> None:
+    """Write the report of the dataset at `out` to the file `path`, as one page without any outside resource."""
+    made_by, funnel = dataset.settings(out), dataset.funnel(out)
+    gathered = _Gathered(max_clips)
+    for video in dataset.rows(out, _SHOWN_COLUMNS):
+        gathered.add(video)
+    page = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            made_by=made_by,
+            run=_run_facts(out),
+            funnel=funnel,
+            reasons=_reasons(funnel, gathered),
+            stages=_stages(gathered.seconds),
+            texts=text_quality(v for v in dataset.rows(out, _TEXT_COLUMNS) if v.status is Status.OK),
+            videos=gathered.videos.items(),
+            videos_left_out=gathered.videos.seen - len(gathered.videos.items()),
+            clips=shown_clips(out, gathered.clips.items()),
+            clips_left_out=gathered.clips.seen - len(gathered.clips.items()),
+            schema_version=SCHEMA_VERSION,
+        )
+    )
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{target.name}.tmp")
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(target)
+
+
+def environment() -> jinja2.Environment:
+    """The templates, escaping everything."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipelines", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(clock=clock, span=span, percent=lambda share: f"{100 * share:.1f} %")
+    return made
+
+
+def clock(seconds: float) -> str:
+    """`1:02:03.4` or `2:03.4`."""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    tail = f"{rest // 10:02d}.{rest % 10}"
+    return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
+
+
+def span(seconds: float) -> str:
+    """`4.2 s`, `7.0 min`, `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _run_facts(out: str) -> dict[str, str]:
+    store = Store(out)
+    if not store.exists("run.json"):
+        return {}
+    facts = json.loads(store.read("run.json"))
+    said: dict[str, str] = {}
+    for key, label in (("started_at", "last run started"), ("finished_at", "last run finished")):
+        if isinstance(when := facts.get(key), int | float):
+            said[label] = datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        elif when is not None:
+            said[label] = str(when)
+    if isinstance(seconds := facts.get("seconds"), int | float):
+        said["last run took"] = span(seconds)
+    return said
+
+
+def _reasons(funnel: Funnel, gathered: _Gathered) -> list[ReasonGroup]:
+    return [
+        ReasonGroup(
+            status=o.status,
+            stage=o.stage or "",
+            reason=o.reason or "",
+            videos=o.videos,
+            share=o.videos / max(1, funnel.inputs),
+            examples=tuple(gathered.examples[o.stage, o.reason].items()),
+        )
+        for o in sorted(funnel.outcomes, key=lambda o: -o.videos)
+        if o.status is not Status.OK
+    ]
+
+
+def _stages(seconds: dict[str, list[float]]) -> list[StageShare]:
+    whole_s = sum(map(sum, seconds.values()))
+    return [
+        StageShare(
+            stage=stage,
+            videos=len(each),
+            total_s=sum(each),
+            median_s=statistics.median(each),
+            share=sum(each) / whole_s if whole_s else 0.0,
+        )
+        for stage, each in seconds.items()
+    ]
+
+
+def shown_clips(out: str, chosen: Iterable[tuple[str, Clip]]) -> list[ShownClip]:
+    """The clips by video and time with small pictures; each video's pictures are read once."""
+    shown: list[ShownClip] = []
+    pictures: dict[str, Image] = {}
+    read = None
+    for video_id, clip in sorted(chosen, key=lambda c: (c[0], c[1].start_s, c[1].clip_id)):
+        if video_id != read and clip.image_id is not None:
+            pictures, read = dataset.images(out, video_id), video_id
+        picture, note = None, "this clip has no picture"
+        if clip.image_id is not None:
+            stored = pictures.get(clip.image_id)
+            picture = small_picture(stored.data) if stored else None
+            note = "the picture is not stored" if stored is None else "the picture cannot be decoded"
+        shown.append(
+            ShownClip(video_id=video_id, clip=clip, picture=picture, note=note, segments=trace_segments(clip.trace))
+        )
+    return shown
+
+
+def small_picture(data: bytes) -> str | None:
+    """The picture, its longer edge at most 640 pixels, as a data URI; None for bytes that are no picture."""
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as opened:
+            small = opened.convert("RGB")
+    except (OSError, PIL.Image.DecompressionBombError):
+        return None
+    small.thumbnail((MAX_EDGE_PX, MAX_EDGE_PX))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=82)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def trace_segments(trace: Sequence[TracePoint]) -> tuple[Segment, ...]:
+    """Lines between successive samples, blue at the trace's beginning and red at its end; long traces are thinned."""
+    stride = max(1, -(-len(trace) // MAX_TRACE_POINTS))
+    points = trace[::stride]
+    if len(points) < 2:
+        return ()
+    begin_s, whole_s = points[0].time_s, max(points[-1].time_s - points[0].time_s, 1e-9)
+    step_s = TRACE_BREAK_S * stride
+    return tuple(
+        Segment(
+            x0=round(a.x, 1),
+            y0=round(a.y, 1),
+            x1=round(b.x, 1),
+            y1=round(b.y, 1),
+            colour=f"hsl({210 - 210 * (a.time_s - begin_s) / whole_s:.0f} 95% 55%)",
+        )
+        for a, b in itertools.pairwise(points)
+        if b.time_s - a.time_s <= step_s
+    )

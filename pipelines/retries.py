@@ -1,0 +1,52 @@
+"""Another attempt for failed rows: a new manifest row, a new row id, and readers take the highest attempt."""
+
+import json
+
+import msgspec
+
+from pipelines.config import Config
+from pipelines.dataset import rows
+from pipelines.errors import UsageError
+from pipelines.schema import Reason, Status
+from pipelines.settings import with_settings
+from pipelines.sources import Input, content_id
+from pipelines.store import Store, manifest_row
+
+
+def saved_config(out: str, settings: list[str]) -> Config:
+    """The configuration that made the dataset, with other resources if asked.
+
+    Raises:
+        UsageError: no dataset there, or a setting that would change rows.
+    """
+    store = Store(out)
+    if not store.exists("config.json"):
+        raise UsageError(f"{out} is not a dataset: it has no config.json.")
+    config = msgspec.convert(json.loads(store.read("config.json"))["config"], Config)
+    for assignment in settings:
+        if not assignment.startswith("resources."):
+            raise UsageError(f"A retry keeps the dataset's configuration; '{assignment}' is not under resources.")
+    return with_settings(config, settings)
+
+
+def again(store: Store, reason: str | None, changed: bool) -> int:
+    """Ask for another attempt at failed rows (of `reason`), and at changed sources; returns how many.
+
+    Raises:
+        UsageError: an unknown reason.
+    """
+    if reason is not None and reason not in tuple(Reason):
+        raise UsageError(f"There is no reason '{reason}'; there are {', '.join(Reason)}.")
+    manifest = store.manifest()
+    asked = {r["video_id"]: r["attempt"] for r in sorted(manifest, key=lambda r: r["attempt"])}
+    added = []
+    for video in rows(store.out):
+        if asked.get(video.video_id) != video.attempt:
+            continue  # a later attempt is already pending
+        current = content_id(video.uri)
+        failed = video.status is Status.FAILED and (reason is None or video.reason == reason)
+        if failed or (changed and current is not None and current != video.content_id):
+            item = Input(video_id=video.video_id, uri=video.uri, extra=video.extra, content_id=current)
+            added.append(manifest_row(item, video.attempt + 1))
+    store.save_manifest([*manifest, *added])
+    return len(added)

@@ -1,0 +1,273 @@
+"""The full pass over an accepted video: one decode gives scenes, rests, their pictures, cursor traces and sampled frames.
+
+Samples wait in a short queue until it is settled which rest they belong to; full-size pictures are taken rarely and by
+even, doubling strides; so memory does not grow with the video's length.
+"""
+
+import bisect
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from pipelines.config import LookSettings
+from pipelines.schema import StableInterval
+from pipelines.stages.scenes import FrameSampler, SampledFrame, SceneDetector
+from pipelines.stages.stable import Album, FrameStack, Rest, RestDetector, Still, cursor_free
+from pipelines.stages.trace import CursorTracer
+
+__all__ = ["LookResult", "Picture", "SampledFrame", "Still", "look"]
+
+_SNAP_S = 0.35
+"""A rest that begins or ends this near to a cut begins or ends at the cut."""
+_KEY_CANDIDATE_S = 2.0
+
+
+class Picture(Protocol):
+    """One decoded frame, upright, shown from `time_s` on; `width`, `height` of the full size."""
+
+    time_s: float
+    width: int
+    height: int
+
+    def luma(self, width: int) -> np.ndarray:
+        """(h, width) uint8, reduced by area averaging; cheap."""
+
+    def rgb(self) -> np.ndarray:
+        """(height, width, 3) uint8, full size; costly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookResult:
+    """What the full pass found, all in time order."""
+
+    scene_cuts_s: tuple[float, ...]
+    intervals: tuple[StableInterval, ...]
+    frames: tuple[SampledFrame, ...]
+
+
+def look(
+    pictures: Iterator[Picture], *, static: bool, settings: LookSettings, keep: Callable[[Still], str]
+) -> LookResult:
+    """Scenes, rests, pictures, traces and sampled frames of one video, in one pass.
+
+    Args:
+        pictures: every frame in presentation order; each is used before the next is asked for.
+        static: whether the domain shows still pictures (score detector) or moving ones (adaptive detector).
+        settings: as configured.
+        keep: stores a still and returns its image id. It may get a few stills that no interval names in the end.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)
+    run = _Run(static, settings, keep)
+    for picture in pictures:
+        run.feed(picture)
+    return run.finish()
+
+
+@dataclass(slots=True)
+class _Sample:
+    time_s: float
+    luma: np.ndarray
+    rgb: np.ndarray | None
+    sharpness: float
+
+
+class _Run:
+    def __init__(self, static: bool, settings: LookSettings, keep: Callable[[Still], str]) -> None:
+        self._settings = settings
+        self._scenes = SceneDetector(static=static, settings=settings)
+        self._detector = RestDetector()
+        self._frames = FrameSampler(settings)
+        self._album = Album(max_images=settings.max_images, window_s=settings.window_s, keep=keep)
+        self._cuts: list[float] = []
+        self._rests: deque[Rest] = deque()
+        self._queue: deque[_Sample] = deque()
+        self._open: _OpenRest | None = None
+        self._moving = _Moving(0.0)
+        self._lag_s = max(RestDetector.LAG_S, self._scenes.lag_s + 0.05)
+        self._next_sample_s = self._next_key_s = -np.inf
+        self._taken = FrameStack()
+        self._taken_for: float | None = None
+        self._time_s, self._step_s = 0.0, 0.0
+        self._sampled: tuple[float, np.ndarray] | None = None
+
+    def feed(self, picture: Picture) -> None:
+        luma = picture.luma(self._settings.analysis_width_px)
+        time_s, pause_s = picture.time_s, 1 / self._settings.sample_fps
+        cuts = self._scenes.feed(time_s, luma)
+        if cuts:
+            self._cuts = sorted([*self._cuts, *cuts])
+            self._taken = FrameStack()
+        if self._sampled is not None and time_s - self._sampled[0] > 2.5 * pause_s and self._step_s:
+            self._hold(time_s, pause_s)
+        self._step_s, self._time_s = time_s - self._time_s, time_s
+        full: list[np.ndarray] = []
+
+        def rgb() -> np.ndarray:
+            if not full:
+                full.append(picture.rgb())
+            return full[0]
+
+        self._frames.feed(time_s, luma, rgb)
+        if time_s >= self._next_sample_s - 0.005:
+            self._next_sample_s = max(time_s, min(self._next_sample_s, time_s) + pause_s)
+            self._next_sample_s = max(self._next_sample_s, time_s + pause_s / 2)
+            self._sample(time_s, luma, rgb)
+
+    def _hold(self, until_s: float, pause_s: float) -> None:
+        """A recording that has frames only where something changes: the last picture was on show all the while."""
+        assert self._sampled is not None
+        last_s, luma = self._sampled
+        for at in np.arange(last_s + pause_s, until_s - pause_s / 2, max(pause_s, (until_s - last_s) / 40)):
+            self._sample(float(at), luma, None)
+
+    def _sample(self, time_s: float, luma: np.ndarray, rgb: Callable[[], np.ndarray] | None) -> None:
+        self._sampled = (time_s, luma)
+        ended = self._detector.feed(time_s, luma)
+        if ended:
+            self._rests.append(ended)
+        pixels, sharpness = None, 0.0
+        if rgb is not None and self._wants(time_s):
+            pixels, sharpness = rgb(), _sharpness(luma)
+        self._queue.append(_Sample(time_s, luma, pixels, sharpness))
+        self._drain(time_s - self._lag_s)
+
+    def _wants(self, time_s: float) -> bool:
+        """Whether this sample's full size is needed: for a rest's median, or as a key frame."""
+        since_s = self._detector.resting_since_s
+        if since_s != self._taken_for:
+            self._taken, self._taken_for = FrameStack(), since_s
+        key = time_s >= self._next_key_s
+        if key:
+            self._next_key_s = time_s + _KEY_CANDIDATE_S
+        if since_s is not None and self._taken.wants(time_s):
+            self._taken.add(time_s, np.empty(0))
+            return True
+        return key
+
+    def _drain(self, until_s: float) -> None:
+        while self._queue and self._queue[0].time_s <= until_s:
+            sample = self._queue.popleft()
+            while self._rests and self._rests[0].end_s <= sample.time_s - 1e-6:
+                self._close(self._rests.popleft().end_s)
+            cut_s = self._cut_before(sample.time_s)
+            if cut_s is not None:
+                self._close(cut_s)
+                self._stop_moving(cut_s)
+            since_s = self._rests[0].start_s if self._rests else self._detector.resting_since_s
+            if since_s is not None and sample.time_s >= since_s - 1e-6:
+                if self._open is None:
+                    self._open = _OpenRest(max(since_s, self._moving.start_s), self._settings)
+                self._open.add(sample)
+            else:
+                self._moving.add(sample)
+                if sample.time_s - self._moving.start_s >= self._album.key_spacing_s:
+                    self._stop_moving(sample.time_s)
+
+    def _cut_before(self, time_s: float) -> float | None:
+        """The cut between the open stretch's beginning and `time_s`."""
+        start_s = self._open.start_s if self._open else self._moving.start_s
+        found = [c for c in self._cuts[bisect.bisect_right(self._cuts, start_s + 1e-6) :] if c <= time_s + 1e-6]
+        return found[-1] if found else None
+
+    def _close(self, end_s: float) -> None:
+        rest, self._open = self._open, None
+        if rest is None:
+            return
+        start_s, end_s = self._snapped(rest.start_s, after=False), self._snapped(end_s, after=True)
+        if end_s - start_s < self._settings.min_stable_s or not rest.frames.frames:
+            self._moving.join(rest.best)
+            return
+        self._stop_moving(start_s)
+        self._add(rest, start_s, end_s)
+        self._moving = _Moving(end_s)
+
+    def _add(self, rest: "_OpenRest", start_s: float, end_s: float) -> None:
+        height, width = rest.frames.frames[-1][1].shape[:2]
+        frames = [(t, rgb) for t, rgb in rest.frames.frames if rgb.shape[:2] == (height, width)]
+        scale_y, scale_x = height / rest.luma_shape[0], width / rest.luma_shape[1]
+        trace = rest.tracer.finish(scale_x=scale_x, scale_y=scale_y)
+        if self._album.has_room(end_s - start_s):
+            reach_px = (rest.tracer.cursor_size + 3) * scale_x
+            rgb = cursor_free(frames, [(p.time_s, p.x, p.y) for p in trace], reach_px)
+            self._album.add(Still(start_s=start_s, end_s=end_s, method="median", rgb=rgb), trace)
+
+    def _snapped(self, time_s: float, *, after: bool) -> float:
+        low, high = (time_s - 1e-6, time_s + _SNAP_S) if after else (time_s - _SNAP_S, time_s + 1e-6)
+        near = [c for c in self._cuts if low <= c <= high]
+        return min(near, key=lambda c: abs(c - time_s)) if near else time_s
+
+    def _stop_moving(self, end_s: float) -> None:
+        moving, self._moving = self._moving, _Moving(end_s)
+        if moving.best and end_s - moving.start_s >= self._settings.min_stable_s:
+            self._add_key_frame(moving.best, moving.start_s, end_s)
+
+    def _add_key_frame(self, best: "_Sample", start_s: float, end_s: float) -> None:
+        assert best.rgb is not None
+        if self._album.has_room_for_key_frame(start_s):
+            self._album.add(Still(start_s=start_s, end_s=end_s, method="key_frame", rgb=best.rgb))
+
+    def finish(self) -> LookResult:
+        self._cuts = sorted([*self._cuts, *self._scenes.finish()])
+        ended, end_s = self._detector.finish(), self._time_s + self._step_s
+        if ended:
+            self._rests.append(replace(ended, end_s=end_s))
+        self._drain(np.inf)
+        self._close(end_s)
+        moving = self._moving
+        self._stop_moving(end_s)
+        if not self._album.intervals() and moving.best:
+            self._add_key_frame(moving.best, moving.start_s, end_s)
+        return LookResult(
+            scene_cuts_s=tuple(self._cuts), intervals=self._album.intervals(), frames=self._frames.finish(end_s)
+        )
+
+
+class _OpenRest:
+    """The rest whose samples are coming in."""
+
+    def __init__(self, start_s: float, settings: LookSettings) -> None:
+        self.start_s = start_s
+        self.frames = FrameStack()
+        self.tracer = CursorTracer(window_s=settings.window_s)
+        self.best: _Sample | None = None
+        self.luma_shape = (1, 1)
+
+    def add(self, sample: _Sample) -> None:
+        self.luma_shape = sample.luma.shape
+        self.tracer.add(sample.time_s, sample.luma)
+        self.best = _sharper(self.best, sample)
+        if sample.rgb is not None:
+            self.frames.add(sample.time_s, sample.rgb)
+
+
+class _Moving:
+    """A stretch without rest, and its sharpest frame so far."""
+
+    def __init__(self, start_s: float) -> None:
+        self.start_s = start_s
+        self.best: _Sample | None = None
+
+    def add(self, sample: _Sample) -> None:
+        self.best = _sharper(self.best, sample)
+
+    def join(self, best: _Sample | None) -> None:
+        if best:
+            self.add(best)
+
+
+def _sharper(best: _Sample | None, sample: _Sample) -> _Sample | None:
+    if sample.rgb is None or (best and best.sharpness >= sample.sharpness):
+        return best
+    return sample
+
+
+def _sharpness(luma: np.ndarray) -> float:
+    """Variance of the Laplacian, the usual measure of focus (Pech-Pacheco et al., 2000)."""
+    import cv2
+
+    return float(cv2.Laplacian(luma, cv2.CV_16S).var())

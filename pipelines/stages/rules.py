@@ -1,0 +1,134 @@
+"""Relevance, modality, region and ROI sentences by rules: what counts where no text model passed its admission probe.
+
+The closed sets are OpenBiomedVid's twelve modalities and eleven regions.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from pipelines.schema import Domain
+from pipelines.vocabulary import Vocabulary
+
+RELEVANCE = ("relevant", "irrelevant")
+MODALITIES = (
+    "Ultrasound", "CT", "Surgical and Procedural", "Echocardiography", "MRI", "Anatomy and Biological Processes",
+    "X-ray", "Microscopy", "Other", "Endoscopy and Laparoscopic Surgery", "Angiography", "Fluoroscopy",
+)  # fmt: skip
+REGIONS = (
+    "Cardiac", "Gastrointestinal", "Musculoskeletal", "Cranial and Nervous", "Genitourinary",
+    "Thoracic and Respiratory", "Other", "Vascular", "Head and Neck", "Skin", "Endocrine",
+)  # fmt: skip
+MIN_WORDS = 10
+"""Published: a caption of fewer words is dropped."""
+MIN_TERMS = 2
+"""Distinct medical terms. Unpublished; a sentence of small talk held none or one, a sentence of findings three and more."""
+
+_DOMAIN_MODALITY = {
+    Domain.CT: "CT",
+    Domain.MRI: "MRI",
+    Domain.XRAY: "X-ray",
+    Domain.MAMMOGRAPHY: "X-ray",
+    Domain.ULTRASOUND: "Ultrasound",
+    Domain.SURGERY: "Surgical and Procedural",
+    Domain.DENTISTRY: "Surgical and Procedural",
+    Domain.ENDOSCOPY: "Endoscopy and Laparoscopic Surgery",
+    Domain.HISTOPATHOLOGY: "Microscopy",
+    Domain.ILLUSTRATION: "Anatomy and Biological Processes",
+    Domain.DERMATOLOGY: "Other",
+    Domain.OPHTHALMOLOGY: "Other",
+    Domain.NONMEDICAL: "Other",
+}
+_DOMAIN_REGION = {
+    Domain.DERMATOLOGY: "Skin",
+    Domain.DENTISTRY: "Head and Neck",
+    Domain.OPHTHALMOLOGY: "Head and Neck",
+    Domain.MAMMOGRAPHY: "Other",
+}
+_REFINED_MODALITY: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "Ultrasound": (("Echocardiography", r"echocardiogra\w*|parasternal|apical (?:two|three|four|five|2|3|4|5) chamber"),),
+    "X-ray": (
+        ("Angiography", r"\w*angiogra\w*|venogra\w*"),
+        ("Fluoroscopy", r"fluoroscop\w*|barium swallow|swallow study|videofluoro\w*"),
+    ),
+    "Surgical and Procedural": (
+        ("Endoscopy and Laparoscopic Surgery", r"laparoscop\w*|endoscop\w*|arthroscop\w*|thoracoscop\w*"),
+    ),
+}
+"""Finer modalities that the words tell and the picture's domain does not; only within their own family."""
+
+_REGION_WORDS = {
+    "Cardiac": r"heart|cardiac|myocardi\w*|ventric(?:le|ular)\w*|atri(?:um|a|al)|mitral|tricuspid|pericard\w*|valves?|"
+    r"coronar\w+|septum|echocardi\w*|endocard\w*",
+    "Gastrointestinal": r"liver|hepat\w+|stomach|gastr\w+|bowel|colon\w*|colorectal|duoden\w+|jejun\w+|ile(?:um|al)|"
+    r"pancrea\w+|gallbladder|biliary|bile|esophag\w+|oesophag\w+|append(?:ix|icitis|iceal)|rect(?:um|al)|abdom\w+|spleen|"
+    r"splenic|intestin\w+|polyps?|peritone\w+",
+    "Musculoskeletal": r"bones?|joints?|knees?|hips?|femur|femoral head|tibia\w*|fibula\w*|humer\w+|shoulders?|elbows?|"
+    r"wrists?|ankles?|menisc\w+|ligaments?|tendons?|fractur\w+|muscles?|osteo\w*|arthr\w+|vertebra\w*|lumbar|spine|"
+    r"cartilage|rotator cuff|pelvis",
+    "Cranial and Nervous": r"brain|cerebr\w+|cerebell\w+|crani\w+|skull|cort(?:ex|ical)|neur\w+|nerves?|spinal cord|"
+    r"hippocamp\w+|thalam\w+|stroke|intracranial|subdural|mening\w+|white matter|gr[ae]y matter|basal ganglia",
+    "Genitourinary": r"kidneys?|renal|ureter\w*|bladder|urethra\w*|prostat\w+|uter\w+|ovar\w+|cervi(?:x|cal canal)|"
+    r"testi\w+|scrot\w+|nephr\w+|urinary|vagin\w+|endometri\w+|fetus|fetal|pregnan\w+|glomerul\w+",
+    "Thoracic and Respiratory": r"lungs?|pulmonary|pleura\w*|bronch\w+|trachea\w*|thora\w+|chest|pneumo(?:nia|thorax)\w*|"
+    r"mediastin\w+|lobes?|alveol\w+|diaphragm|respirat\w+|airways?|hil(?:um|ar)",
+    "Vascular": r"aort\w+|arter\w+|veins?|venous|vascular|vessels?|aneurysm\w*|thromb\w+|carotid|stenos[ie]s|embol\w+|"
+    r"vena cava|jugular",
+    "Head and Neck": r"neck|eyes?|retina\w*|optic|macul\w+|cornea\w*|iris|lens|teeth|tooth|dental|molars?|gingiv\w+|mandib\w+|"
+    r"maxill\w+|sinus(?:es)?|nasal|nose|ears?|tympanic|lar(?:ynx|yngeal)|phar(?:ynx|yngeal)|tongue|oral|tonsils?|orbit\w*",
+    "Skin": r"skin|dermis|dermat\w+|epiderm\w+|melanom\w+|nevus|nevi|rash|lesion of the skin|eczema|psoria\w+|keratos[ie]s|"
+    r"pigment\w*|mole",
+    "Endocrine": r"thyroid\w*|parathyroid\w*|adrenal\w*|pituitar\w+|endocrin\w+|goit\w+|insulin\w*|islets?|hormon\w+",
+}
+_REGION_PATTERNS = {name: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for name, words in _REGION_WORDS.items()}
+_DEIXIS = re.compile(
+    r"\b(?:(?:over|right|down|up|in) here|here\b|look at|look here|looking at|this (?:area|region|part|spot|structure|point|"
+    r"one)|these (?:areas|regions|structures)|you (?:can )?see|as you see|notice|(?:my|the) (?:cursor|pointer|arrow)|"
+    r"point(?:ing)? (?:to|at|out)|right there|over there)\b",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+
+
+def medical_terms(text: str, vocabulary: Vocabulary) -> list[str]:
+    """Distinct vocabulary words of the text, in order."""
+    words = re.findall(r"[a-z][a-z-]{2,}", text.lower())
+    return list(dict.fromkeys(w for w in words if w in vocabulary))
+
+
+def relevance(text: str, domain: Domain, vocabulary: Vocabulary) -> str:
+    """`relevant` where a medical picture (visible content) is spoken of in enough words and terms (specific content)."""
+    specific = len(text.split()) >= MIN_WORDS and len(medical_terms(text, vocabulary)) >= MIN_TERMS
+    return RELEVANCE[0] if domain is not Domain.NONMEDICAL and specific else RELEVANCE[1]
+
+
+def modality(text: str, domain: Domain) -> str:
+    """The domain's modality (the picture decides), refined by the words within its family."""
+    coarse = _DOMAIN_MODALITY[domain]
+    for finer, words in _REFINED_MODALITY.get(coarse, ()):
+        if re.search(rf"\b(?:{words})\b", text, re.IGNORECASE):
+            return finer
+    return coarse
+
+
+def region(text: str, domain: Domain) -> str:
+    """The region named most often; ties go to the one named first, silence to the domain's own region or `Other`."""
+    hits = {name: list(pattern.finditer(text)) for name, pattern in _REGION_PATTERNS.items()}
+    named = {name: found for name, found in hits.items() if found}
+    if not named:
+        return _DOMAIN_REGION.get(domain, "Other")
+    return max(named, key=lambda name: (len(named[name]), -named[name][0].start()))
+
+
+def sentences(text: str) -> Sequence[str]:
+    """The text's sentences, by their final punctuation."""
+    return [s for s in _SENTENCE_END.split(text.strip()) if s]
+
+
+def roi_sentences(text: str) -> str | None:
+    """The sentences that point ("look here", "this area", "you can see"); None where nobody points."""
+    return " ".join(s for s in sentences(text) if _DEIXIS.search(s)) or None
+
+
+def medical_sentences(text: str, vocabulary: Vocabulary) -> str | None:
+    """The sentences that hold a medical term; None where none does."""
+    return " ".join(s for s in sentences(text) if medical_terms(s, vocabulary)) or None

@@ -1,0 +1,71 @@
+"""Around Whisper: where to cut the audio, and which words to disbelieve."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from pipelines.config import TranscriptSettings
+from pipelines.schema import Span, Word
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One Whisper segment with its own account of itself."""
+
+    words: tuple[Word, ...]
+    compression_ratio: float
+    no_speech_probability: float
+    mean_log_probability: float
+
+
+def windows(speech: Sequence[Span], duration_s: float, window_s: float) -> list[Span]:
+    """Consecutive windows of at most `window_s` that cover the audio, cut in the widest pause of their last third.
+
+    Windows without speech are left out: nothing is transcribed where nobody speaks.
+    """
+    cuts = [0.0]
+    while duration_s - cuts[-1] > window_s:
+        low, high = cuts[-1] + window_s * 2 / 3, cuts[-1] + window_s
+        cuts.append(_widest_pause(speech, low, high))
+    spans = [Span(start_s=a, end_s=b) for a, b in zip(cuts, [*cuts[1:], duration_s], strict=True)]
+    return [w for w in spans if any(s.start_s < w.end_s and s.end_s > w.start_s for s in speech)]
+
+
+def _widest_pause(speech: Sequence[Span], low: float, high: float) -> float:
+    """The middle of the widest speechless stretch between `low` and `high`; `high` where there is none."""
+    edges = [low]
+    for span in speech:
+        if span.end_s > low and span.start_s < high:
+            edges += [max(low, span.start_s), min(high, span.end_s)]
+    edges.append(high)
+    pauses = [(edges[i + 1] - edges[i], (edges[i] + edges[i + 1]) / 2) for i in range(0, len(edges), 2)]
+    width, middle = max(pauses)
+    return middle if width > 0 else high
+
+
+def guard(segments: Sequence[Segment], speech: Sequence[Span], settings: TranscriptSettings) -> tuple[Word, ...]:
+    """All words, each hallucinated one marked with the rule that dropped it.
+
+    `repetition`: the segment compresses too well, or repeats its two predecessors word for word. `no_speech`: Whisper
+    itself doubts that anyone spoke. `outside_speech`: the VAD hears nobody near the word.
+    """
+    words: list[Word] = []
+    texts: list[str] = []
+    for segment in segments:
+        text = " ".join(w.text.strip().lower() for w in segment.words)
+        rule = None
+        if segment.compression_ratio > settings.max_compression_ratio or (text and texts[-2:] == [text, text]):
+            rule = "repetition"
+        elif (
+            segment.no_speech_probability > settings.max_no_speech_probability
+            and segment.mean_log_probability < settings.min_log_probability
+        ):
+            rule = "no_speech"
+        texts.append(text)
+        for word in segment.words:
+            outside = _distance_s(speech, word) > settings.max_outside_speech_s
+            words.append(dataclasses.replace(word, dropped=rule or ("outside_speech" if outside else None)))
+    return tuple(words)
+
+
+def _distance_s(speech: Sequence[Span], word: Word) -> float:
+    return min((max(s.start_s - word.end_s, word.start_s - s.end_s, 0.0) for s in speech), default=float("inf"))

@@ -1,0 +1,116 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from actors.decoder import Decoder
+from actors.requests import AudioRequest, AudioWindow, Probed, Screened, ScreenRequest
+from pipelines import recipes
+from pipelines.config import Config
+from pipelines.errors import RowError
+from pipelines.schema import Reason, Span
+from pipelines.settings import with_settings
+from tests.media import write_video
+
+
+@pytest.fixture
+def config() -> Config:
+    config = with_settings(recipes.starter(), ["probe.min_duration_s=5"])
+    config = with_settings(config, ["resources.deadline_per_video_s=0.1"])
+    return with_settings(config, ["resources.deadline_base_s=20"])
+
+
+@pytest.fixture
+def decoder(config: Config) -> Iterator[Decoder]:
+    decoder = Decoder(config.resources)
+    yield decoder
+    decoder.close()
+
+
+def children() -> list[psutil.Process]:
+    return [p for p in psutil.Process().children() if "actors.decoder_child" in " ".join(p.cmdline())]
+
+
+def screen(decoder: Decoder, path: Path, config: Config) -> list[object]:
+    return list(decoder.ask(ScreenRequest(uri=str(path), config=config)))
+
+
+def test_one_child_answers_many_requests(decoder: Decoder, config: Config, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4")
+    first = screen(decoder, path, config)
+    assert [type(m) for m in first] == [Probed, Screened]
+    (child,) = children()
+    assert screen(decoder, path, config) == first
+    with pytest.raises(RowError, match="missing"):
+        screen(decoder, tmp_path / "none.mp4", config)
+    assert children() == [child]
+
+
+def test_a_crash_names_the_signal_and_the_next_request_works(decoder: Decoder, config: Config, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    screen(decoder, write_video(tmp_path / "a.mp4"), config)
+    (child,) = children()
+    threading.Timer(0.5, lambda: child.send_signal(signal.SIGSEGV)).start()
+    with pytest.raises(RowError) as error:
+        screen(decoder, pipe, config)
+    assert error.value.reason is Reason.DECODER_CRASHED
+    assert error.value.detail == "signal 11 (SIGSEGV)"
+    assert len(screen(decoder, tmp_path / "a.mp4", config)) == 2
+
+
+def test_a_hang_ends_at_the_deadline(config: Config, tmp_path: Path) -> None:
+    decoder = Decoder(with_settings(config, ["resources.deadline_base_s=3"]).resources)
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    with pytest.raises(RowError) as error:
+        screen(decoder, pipe, config)
+    assert error.value.reason is Reason.DEADLINE
+    assert children() == []
+    decoder.close()
+
+
+def test_audio_windows_are_cut_to_the_sample(decoder: Decoder, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4")
+    spans = (Span(start_s=1.0, end_s=2.5), Span(start_s=4.0, end_s=4.25), Span(start_s=11.5, end_s=99.0))
+    heard = [m for m in decoder.ask(AudioRequest(uri=str(path), windows=spans)) if isinstance(m, AudioWindow)]
+    assert [m.start_s for m in heard] == [1.0, 4.0, 11.5]
+    assert [len(m.pcm) / 32000 for m in heard] == [1.5, 0.25, pytest.approx(0.5, abs=0.1)]
+
+
+def test_a_listener_that_leaves_early_does_not_confuse_the_next(decoder: Decoder, config: Config, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4")
+    for _ in decoder.ask(ScreenRequest(uri=str(path), config=config)):
+        break
+    assert [type(m) for m in screen(decoder, path, config)] == [Probed, Screened]
+
+
+def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4")
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    code = f"""
+from actors.decoder import Decoder
+from actors.requests import ScreenRequest
+from pipelines.recipes import starter
+d = Decoder(starter().resources)
+list(d.ask(ScreenRequest(uri={str(path)!r}, config=starter()))) if False else None
+d._ready(); print(d._child.pid, flush=True)
+list(d.ask(ScreenRequest(uri={str(pipe)!r}, config=starter())))
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    time.sleep(1.5)  # the child is now blocked inside the open of a pipe that nobody writes
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    _, alive = psutil.wait_procs([child], timeout=10)
+    assert alive == []

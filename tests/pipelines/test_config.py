@@ -1,0 +1,70 @@
+import dataclasses
+
+import pytest
+
+from pipelines import recipes
+from pipelines.config import Config
+from pipelines.errors import UsageError
+from pipelines.settings import all_settings, fingerprint, row_settings, with_settings
+
+
+def test_set_changes_one_value_of_the_right_type() -> None:
+    config = with_settings(recipes.starter(), ["probe.min_duration_s=30"])
+    assert config.probe.min_duration_s == 30.0
+    assert dataclasses.replace(config, probe=recipes.starter().probe) == recipes.starter()
+
+
+@pytest.mark.parametrize(
+    ("assignment", "named"),
+    [
+        ("probe.min_duration_s", "key=value"),
+        ("probe.no_such=1", "probe.no_such"),
+        ("probe=1", "probe"),
+        ("recipe=hub", "recipe"),
+        ("probe.min_duration_s=soon", "probe.min_duration_s"),
+        ("probe.min_duration_s=9999", "probe.min_duration_s"),
+        ("text.engine=magic", "text.engine"),
+        ("classifier.min_probability=1.5", "classifier.min_probability"),
+    ],
+)
+def test_a_wrong_setting_is_named(assignment: str, named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        with_settings(recipes.starter(), [assignment])
+
+
+@pytest.mark.parametrize("assignment", ["resources.screen.max_size=4", "text.base_url=http://localhost:1/v1"])
+def test_where_the_work_is_done_is_not_in_the_fingerprint(assignment: str) -> None:
+    assert row_settings(with_settings(recipes.starter(), [assignment])) == row_settings(recipes.starter())
+
+
+@pytest.mark.parametrize(
+    "assignment", ["probe.min_duration_s=61", "classifier.domain_shares.ct=0.5", "text.min_support=0.5"]
+)
+def test_what_changes_rows_is_in_the_fingerprint(assignment: str) -> None:
+    changed = row_settings(with_settings(recipes.starter(), [assignment]))
+    assert fingerprint(changed) != fingerprint(row_settings(recipes.starter()))
+    assert [k for k in changed if changed[k] != row_settings(recipes.starter())[k]] == [assignment.split("=")[0]]
+
+
+@pytest.mark.parametrize("name", list(recipes.RECIPES))
+def test_recipes_are_whole(name: str) -> None:
+    config = recipes.recipe(name)
+    assert isinstance(config, Config)
+    assert config.recipe == name
+    assert all_settings(config)
+
+
+def test_settings_are_validated_together() -> None:
+    config = with_settings(recipes.starter(), ["classifier.kind=open_clip", "classifier.model=a/b"])
+    assert (config.classifier.kind, config.classifier.model) == ("open_clip", "a/b")
+
+
+def test_unknown_recipe() -> None:
+    with pytest.raises(UsageError, match="nonesuch"):
+        recipes.recipe("nonesuch")
+
+
+def test_the_hub_recipe_fits_one_gpu() -> None:
+    pools = recipes.hub().resources
+    assert 2 * pools.classify.num_gpus + pools.listen.num_gpus + pools.write.num_gpus <= 1.0
+    assert pools.write.num_gpus >= recipes.hub().resources.gpu_memory_share

@@ -1,0 +1,50 @@
+from pipelines.ledger import Ledger, Snapshot, remaining_s
+
+
+class AllAlive(Ledger):
+    def _is_alive(self, node_id: str) -> bool:
+        return node_id != "lost"
+
+
+def test_a_second_begin_without_an_end_is_a_death() -> None:
+    ledger = AllAlive()
+    assert ledger.begin("listen", "a", "n1") == 0
+    assert ledger.begin("listen", "a", "n1") == 1
+    assert ledger.begin("listen", "a", "n2") == 2
+    assert ledger.begin("listen", "b", "n1") == 0
+    assert ledger.begin("look", "a", "n1") == 0
+
+
+def test_an_end_clears_the_row() -> None:
+    ledger = AllAlive()
+    ledger.begin("listen", "a", "n1")
+    ledger.end("listen", "a", 1.0, 60.0, None)
+    assert ledger.begin("listen", "a", "n1") == 0
+
+
+def test_a_lost_node_is_not_the_rows_fault() -> None:
+    ledger = AllAlive()
+    ledger.begin("listen", "a", "lost")
+    assert ledger.begin("listen", "a", "n1") == 0
+
+
+def test_counts() -> None:
+    ledger = AllAlive()
+    ledger.begin("screen", "a", "n")
+    ledger.begin("screen", "b", "n")
+    ledger.end("screen", "a", 2.0, 60.0, "rejected")
+    ledger.end("screen", "a", 2.0, 60.0, "rejected")
+    shown = ledger.snapshot()
+    assert shown.done == {"rejected": 1}
+    assert shown.stages == {"screen": (1, 2, 4.0)}
+    assert (shown.known, shown.known_video_s, shown.done_video_s) == (1, 60.0, 60.0)
+
+
+def snapshot(done: int, done_s: float, known_s: float, known: int) -> Snapshot:
+    return Snapshot(done={"ok": done} if done else {}, done_video_s=done_s, known_video_s=known_s, known=known, stages={})
+
+
+def test_time_left_counts_hours_and_not_videos() -> None:
+    assert remaining_s(snapshot(1, 100.0, 400.0, 2), 2, 50.0) == 150.0
+    assert remaining_s(snapshot(1, 100.0, 400.0, 2), 4, 50.0) == 350.0
+    assert remaining_s(snapshot(0, 0.0, 400.0, 2), 4, 50.0) is None

@@ -1,0 +1,88 @@
+"""The README is true: its commands exist, its make targets parse, its tree is the tree."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from cluster.cli import app
+from pipelines import recipes
+from pipelines.schema import Reason
+from pipelines.settings import with_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.strip()
+    for block in re.findall(r"```\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith(("preceptor ", "make "))
+]
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("preceptor")])
+def test_preceptor_commands_parse(command: str) -> None:
+    words = shlex.split(command)[1:]
+    group = typer.main.get_command(app)
+    while words and hasattr(group, "commands"):
+        group = group.commands[words.pop(0)]
+    context = group.make_context("preceptor", words, resilient_parsing=False)
+    config = recipes.recipe(context.params.get("recipe") or "starter")
+    with_settings(config, context.params.get("settings") or [])
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
+def test_make_commands_parse(command: str) -> None:
+    run = subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_every_verb_is_in_the_readme_and_has_help() -> None:
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        assert command.help, name
+        assert re.search(rf"preceptor {name}\b|`{name}`", README), name
+
+
+def test_every_reason_is_in_the_readme() -> None:
+    assert [r for r in Reason if f"`{r}`" not in README] == []
+
+
+def test_the_tree_names_what_exists() -> None:
+    tree = README.split("## The tree")[1].split("```")[1]
+    for name in re.findall(r"\b[a-z_]+\.py\b|\b[a-z]+/", tree):
+        assert list(ROOT.rglob(name.rstrip("/"))), name
+
+
+def test_the_ci_calls_the_readmes_test_command_and_nothing_else() -> None:
+    lines = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[-1] == "make test"
+    assert all(line.startswith(("set ", "cd ")) for line in lines[:-1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["curate", "NOWHERE", "--out", "OUT"], "NOWHERE"),
+        (["curate", "EMPTY", "--out", "OUT"], "no videos"),
+        (["curate", "EMPTY", "--out", "OUT", "--recipe", "none"], "no recipe 'none'"),
+        (["curate", "EMPTY", "--out", "OUT", "--set", "a.b=1"], "a.b"),
+        (["audit", "EMPTY"], "not a dataset"),
+        (["export", "EMPTY", "--out", "OUT"], "not a dataset"),
+        (["retry", "EMPTY"], "not a dataset"),
+    ],
+)
+def test_a_wrong_request_is_one_sentence_and_status_2(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    (tmp_path / "EMPTY").mkdir()
+    run = subprocess.run(
+        [sys.executable, "-m", "cluster.cli", *(str(tmp_path / a) if a.isupper() else a for a in arguments)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 2, run.stderr
+    assert sentence in run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "OUT").exists()

@@ -1,0 +1,202 @@
+"""Trains the starter frame classifier's head: labelled picture folders in, a small .npz and its .json out.
+
+A linear head on frozen EfficientNet-Lite0 features, because there are tens of pictures a domain and not thousands:
+L2-regularised multinomial logistic regression over screens composed of the pictures, calibrated by temperature
+(Guo et al., 2017). All screens of one picture, and of pictures that look alike, share a fold.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actors.frame_classifier import BACKBONE, Backbone, backbone_hash, softmax
+from pipelines.errors import UsageError
+from pipelines.schema import Domain
+from train.frame_data import (
+    HELD_OUT,
+    Picture,
+    difference_hash,
+    folder_pictures,
+    grey,
+    held_out_hashes,
+    is_copy,
+    package_file,
+    package_pictures,
+    pixel_sha256,
+    with_groups,
+    without_copies,
+)
+from train.frame_head import FOLDS, Frames, Head, calibrate, cross_validate, evaluate, fit
+from train.frame_screens import empty_screen, fundus, reduced, screen
+
+MIN_GROUPS = 4
+"""A domain with fewer independent pictures is not learned."""
+NONMEDICAL_WEIGHT = 4.0
+"""Weight of all non-medical frames against one medical domain: nine of ten videos are not medical."""
+DRAWN = "drawn fundus"
+SCREENS = "drawn screens"
+
+
+def run(
+    data: Sequence[Path],
+    out: Path,
+    *,
+    seed: int = 0,
+    exclude_sha256: frozenset[str] = frozenset(),
+    packaged: bool = True,
+    screens_per_picture: int = 20,
+    drawn: int = 12,
+    empty_screens: int = 480,
+    threads: int = 1,
+) -> dict[str, Any]:
+    """Trains a head on the folders `data` and writes `out` (.npz) and its report beside it (.json).
+
+    With `packaged`, the pictures inside installed packages are added; `drawn` fundus pictures are added where
+    ophthalmology is a label. Copies of the held-out pictures and files in `exclude_sha256` are left out.
+
+    Raises:
+        UsageError: the folders are not as `frame_data.folder_pictures` asks, or hold fewer than two usable domains.
+    """
+    import torch
+
+    if out.suffix != ".npz":
+        raise UsageError(f"The head's file must end in .npz, not '{out.name}'.")
+    torch.set_num_threads(threads)
+    found = [p for folder in data for p in folder_pictures(folder)] + (list(package_pictures()) if packaged else [])
+    kept, left_out = _admitted(found, exclude_sha256)
+    backbone = Backbone("cpu")
+    rng = np.random.default_rng(seed)
+    if drawn and any(p.domain is Domain.OPHTHALMOLOGY for p in kept):
+        kept += _drawn(drawn, rng)
+    pictures = with_groups(kept, backbone.features([p.rgb for p in kept]))
+    domains = supported(pictures)
+    pictures = [p for p in pictures if p.domain in domains]
+    frames = compose(pictures, domains, backbone, rng, screens_per_picture, empty_screens)
+    strength, held_out_logits = cross_validate(frames, len(domains))
+    temperature = calibrate(held_out_logits, frames)
+    head = fit(frames, np.arange(len(frames.labels)), len(domains), strength)
+    report = {
+        "what": "Linear head of the starter frame classifier, for screen recordings of medical lectures.",
+        "command": " ".join(["preceptor train frames", *(f"--data {d.name}" for d in data), f"--out {out.name}"]),
+        "settings": {"seed": seed, "packaged": packaged, "screens_per_picture": screens_per_picture, "drawn": drawn,
+                     "empty_screens": empty_screens, "inverse_regularisation": strength},
+        "backbone": {"architecture": BACKBONE, "sha256": backbone_hash(), "licence": "Apache-2.0"},
+        "temperature": temperature,
+        "domains": [d.value for d in domains],
+        "unsupported": {d.value: f"fewer than {MIN_GROUPS} independent pictures: probability 0"
+                        for d in Domain if d not in domains},
+        "evaluation": evaluate(softmax(held_out_logits / temperature), frames, domains, pictures),
+        "pictures": [_record(p) for p in pictures],
+        "drawn": {
+            DRAWN: "Procedural drawings, not eyes: one group in the evaluation. They stand in for fundus photographs.",
+            SCREENS: f"{empty_screens} text slides, charts, desktops, empty viewers, plain colours and talking heads; "
+                     "faces are those of scikit-image's lfw_subset.npy.",
+        },
+        "left_out": left_out,
+    }  # fmt: skip
+    _write(out, head, temperature, domains, report)
+    return report
+
+
+def _admitted(found: Sequence[Picture], exclude_sha256: frozenset[str]) -> tuple[list[Picture], list[dict[str, str]]]:
+    """The pictures that may be trained on, once each, and why the others may not."""
+    held_out = held_out_hashes()
+    why = {}
+    for index, picture in enumerate(found):
+        if picture.sha256 in exclude_sha256:
+            why[index] = "excluded by its hash"
+        elif is_copy(picture.rgb, held_out):
+            why[index] = f"a copy of a held-out picture ({', '.join(HELD_OUT['skimage'])}, or an MNI152 slice)"
+    free = [p for i, p in enumerate(found) if i not in why]
+    kept = without_copies(free)
+    names = {id(p) for p in kept}
+    why.update({i: "a copy of another picture" for i, p in enumerate(found) if i not in why and id(p) not in names})
+    return kept, [{"file": found[i].file, "sha256": found[i].sha256, "why": why[i]} for i in sorted(why)]
+
+
+def _drawn(count: int, rng: np.random.Generator) -> list[Picture]:
+    eye, licence = Domain.OPHTHALMOLOGY, "Apache-2.0"
+    return [
+        Picture(rgb=rgb, domain=eye, file=f"{DRAWN}#{i}", sha256=pixel_sha256(rgb), licence=licence)
+        for i, rgb in enumerate(fundus(rng) for _ in range(count))
+    ]
+
+
+def supported(pictures: Sequence[Picture]) -> tuple[Domain, ...]:
+    """The domains with at least four groups of pictures, in the order of `Domain`.
+
+    Raises:
+        UsageError: fewer than two, or none of them non-medical.
+    """
+    groups = Counter(domain for domain, _ in {(p.domain, p.group) for p in pictures if p.file.split("#")[0] != DRAWN})
+    domains = tuple(d for d in Domain if groups[d] >= MIN_GROUPS)
+    if len(domains) < 2 or Domain.NONMEDICAL not in domains:
+        counts = ", ".join(f"{d} {n}" for d, n in sorted(groups.items()))
+        raise UsageError(
+            f"At least {MIN_GROUPS} independent pictures of nonmedical and of one domain are needed: {counts}."
+        )
+    return domains
+
+
+def compose(
+    pictures: Sequence[Picture],
+    domains: Sequence[Domain],
+    backbone: Backbone,
+    rng: np.random.Generator,
+    screens_per_picture: int,
+    empty_screens: int,
+) -> Frames:
+    """Frames of every picture, and frames without one, as features. Every picture of a domain weighs the same."""
+    faces = np.load(package_file("skimage", "lfw_subset.npy"))[:100]
+    seen, labels, groups, sources = [], [], [], []
+    for index, picture in enumerate(pictures):
+        rgb = reduced(picture.rgb)
+        for _ in range(screens_per_picture):
+            seen.append(backbone.features([screen(rgb, rng, _face(faces, rng))])[0])
+            labels.append(domains.index(picture.domain))
+            groups.append(picture.group)
+            sources.append(index)
+    for number in range(empty_screens):
+        seen.append(backbone.features([empty_screen(rng, _face(faces, rng))])[0])
+        labels.append(domains.index(Domain.NONMEDICAL))
+        groups.append(len(pictures) + number % FOLDS)
+        sources.append(-1)
+    label_array = np.array(labels)
+    counts = np.bincount(label_array, minlength=len(domains))
+    share = np.where([d is Domain.NONMEDICAL for d in domains], NONMEDICAL_WEIGHT, 1.0) / counts
+    weights = share[label_array] * len(labels) / share[label_array].sum()
+    return Frames(features=np.stack(seen), labels=label_array, groups=np.array(groups), pictures=np.array(sources),
+                  weights=weights)  # fmt: skip
+
+
+def _face(faces: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    import cv2
+
+    small = grey(faces[rng.integers(len(faces))])
+    tinted = np.clip(small * rng.uniform([0.9, 0.6, 0.4], [1.0, 0.9, 0.9]), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(tinted, (160, 160), interpolation=cv2.INTER_CUBIC))
+
+
+def _record(picture: Picture) -> dict[str, Any]:
+    record = {f.name: getattr(picture, f.name) for f in dataclasses.fields(picture) if f.name != "rgb"}
+    bits = np.packbits(difference_hash(picture.rgb)).tobytes().hex()
+    return {**record, "domain": picture.domain.value, "pixel_sha256": picture.pixel_sha256, "difference_hash": bits}
+
+
+def _write(out: Path, head: Head, temperature: float, domains: Sequence[Domain], report: dict[str, Any]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {
+        "weights": (head.weights / temperature).astype(np.float16),
+        "bias": (head.bias / temperature).astype(np.float32),
+        "domains": np.array([d.value for d in domains]),
+        "backbone": np.array(backbone_hash()),
+    }
+    np.savez(out, **arrays)  # type: ignore[arg-type]
+    report["head_sha256"] = hashlib.sha256(out.read_bytes()).hexdigest()
+    out.with_suffix(".json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
