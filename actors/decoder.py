@@ -6,9 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
+from typing import IO
 
 import msgspec
 
@@ -28,6 +30,7 @@ class Decoder:
         self._resources = resources
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 lives as long as this object
 
     def ask(self, request: Request, duration_s: float = 0.0) -> Iterator[Probed | Screened | Looked | AudioWindow]:
         """The child's answers as they come. Leaving the iterator early replaces the child.
@@ -91,7 +94,7 @@ class Decoder:
         environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=os.pathsep.join(p for p in sys.path if p))
         with theirs:
             self._child = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL
+                command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stderr=self._stderr
             )
         self._connection = Connection(ours.detach())
 
@@ -102,4 +105,9 @@ class Decoder:
         code = self._child.returncode
         if code is not None and code < 0:
             return f"signal {-code} ({signal.Signals(-code).name})"
-        return f"exit status {code}"
+        return f"exit status {code}: {self._last_words()}"
+
+    def _last_words(self) -> str:
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        return lines[-1][:300] if lines else "no word"

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from pipelines.config import Config, LookSettings
 from pipelines.schema import Probe, Reason, Span, StableInterval
@@ -88,5 +89,11 @@ Message = Probed | Screened | Looked | AudioWindow | Done | Failed
 
 
 def encode(message: Any) -> bytes:
-    """A request or message as bytes."""
-    return msgspec.msgpack.encode(message)
+    """A request or message as bytes; NumPy's numbers become Python's."""
+    return msgspec.msgpack.encode(message, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be sent")

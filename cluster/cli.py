@@ -92,7 +92,7 @@ def _run(source: str | None, out: str, config: Config, *, limit: int | None = No
     )  # fmt: skip
     write_report(plan.store.out, plan.store.path("report.html"))
     print_outcome(plan, result)
-    if not result.ok:
+    if not result.sound:
         raise typer.Exit(1)
 
 
@@ -103,7 +103,7 @@ def audit(dataset: Dataset) -> None:
 
     result = prove(_existing(dataset))
     typer.echo("\n".join(result.lines()))
-    if not result.ok:
+    if not result.sound:
         raise typer.Exit(1)
 
 

@@ -243,7 +243,7 @@ class TextSettings:
     engine: str = "vllm"
     """`vllm` in an actor pool, or `openai` for any OpenAI-compatible address."""
     model: str = "starter"
-    """`starter` is SmolLM2-135M-Instruct from its package; otherwise a hub name or folder (vllm) or a model name (openai)."""
+    """`starter` is SmolLM2-135M-Instruct from its package; else a hub name or folder (vllm), or a model name (openai)."""
     base_url: str = ""
     """Address of the OpenAI-compatible server; its key comes from the environment variable PRECEPTOR_TEXT_API_KEY."""
     dtype: str = "float32"

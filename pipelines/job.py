@@ -32,9 +32,9 @@ class Job:
 
     def ended(self, stage: str, error: RowError) -> "Job":
         """The row as rejected or failed at `stage`; what is known so far stays in it."""
-        video = dataclasses.replace(
-            error.known or self.video, status=error.reason.status, stage=stage, reason=error.reason, detail=error.detail or None
-        )
+        known = error.known or self.video
+        status, detail = error.reason.status, error.detail or None
+        video = dataclasses.replace(known, status=status, stage=stage, reason=error.reason, detail=detail)
         return Job(video=video)
 
 

@@ -135,7 +135,8 @@ class _Gathered:
         for time in video.stage_times:
             self.seconds[time.stage].append(time.seconds)
         if video.status is Status.OK:
-            for number, clip in enumerate(video.clips):  # every video's first clip before any second one
+            by_use = sorted(video.clips, key=lambda c: (c.image_id is None, c.start_s))
+            for number, clip in enumerate(by_use):  # every video's first clip before any second one
                 self.clips.add((clip.image_id is None, number, video.video_id), (video.video_id, clip))
 
 

@@ -19,7 +19,8 @@ from pipelines.errors import UsageError
 from pipelines.media import is_remote
 
 VIDEO_SUFFIXES = frozenset(
-    [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".asf", ".ogv", ".3gp", ".mxf", ".dv", ".rm", ".wtv"]
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".asf"}
+    | {".ogv", ".3gp", ".mxf", ".dv", ".rm", ".wtv"}
 )
 MANIFEST_SUFFIXES = frozenset({".csv", ".jsonl", ".parquet"})
 

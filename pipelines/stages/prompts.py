@@ -1,7 +1,7 @@
 """The prompts: one versioned file a task, in `pipelines/prompts`.
 
-A transcript is data from a stranger: it is quoted as JSON between markers, so that it can neither close the quotation nor
-speak as another role. What a model answers is bounded by a schema or a closed set and judged afterwards all the same.
+A transcript is data from a stranger: it is quoted as JSON between markers, so that it can neither close the quotation
+nor speak as another role. What a model answers is bounded by a schema or a closed set, and judged all the same.
 """
 
 import functools

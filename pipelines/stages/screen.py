@@ -123,13 +123,18 @@ class _Pass:
 
 def fill_gaps(container: Any, passed: _Pass, duration_s: float, settings: ScreenSettings) -> None:
     """Where key frames are further apart than `max_gap_s`, decode forward once through the gap, reference frames only."""
+    import av
+
     times = sorted(t for t, _ in passed.frames)
     for start_s, end_s in zip(times, [*times[1:], duration_s], strict=True):
         if end_s - start_s <= settings.max_gap_s:
             continue
         passed.video.codec_context.skip_frame = "NONREF"
         passed.video.codec_context.flush_buffers()
-        container.seek(round((start_s + passed.origin_s) / passed.video.time_base), stream=passed.video)
+        try:
+            container.seek(round((start_s + passed.origin_s) / passed.video.time_base), stream=passed.video)
+        except av.FFmpegError:
+            return  # the source cannot be rewound; the key frames must do
         taken_s = start_s
         for packet in packets(container, passed.video):
             if packet.pts is not None and float(packet.pts * packet.time_base) - passed.origin_s >= end_s:

@@ -46,7 +46,7 @@ class RestDetector:
     def __init__(self) -> None:
         self._luma: np.ndarray | None = None
         self._time_s = -np.inf
-        self._calm = 0
+        self._calm_since_s: float | None = None
         self.resting_since_s: float | None = None
         """Where the present rest began; None while the picture moves."""
         self._reference: np.ndarray
@@ -64,15 +64,15 @@ class RestDetector:
         last, last_s = self._luma, self._time_s
         self._luma, self._time_s = smooth, time_s
         if last is None or last.shape != smooth.shape:
-            ended, self._calm = self._end(last_s), 0
-            return ended
+            return self._end(last_s)
         step = _block_means(cv2.absdiff(smooth, last))
         limit = _NOISE_FLOOR + _NOISE_FACTOR * min(_MAX_NOISE, float(np.median(step)))
         changed = step > limit
         if self.resting_since_s is None:
-            self._calm = 0 if _exceeds(changed, _textured(smooth), _MOVING_SHARE, _MOVING_TEXTURED) else self._calm + 1
-            if self._calm >= 2:
-                self._begin(last_s, smooth)
+            calm = not _exceeds(changed, _textured(smooth), _MOVING_SHARE, _MOVING_TEXTURED)
+            if calm and self._calm_since_s is not None:
+                self._begin(self._calm_since_s, smooth)
+            self._calm_since_s = last_s if calm else None
             return None
         self._busy += np.where(changed, _BUSY_RISE * (1 - self._busy), -_BUSY_FALL * self._busy)
         self._changed_s[changed] = time_s
@@ -113,7 +113,7 @@ class RestDetector:
         self._other_s = np.full(self._texture.shape, np.inf)
 
     def _end(self, end_s: float) -> Rest | None:
-        start_s, self.resting_since_s, self._calm = self.resting_since_s, None, 0
+        start_s, self.resting_since_s, self._calm_since_s = self.resting_since_s, None, None
         return Rest(start_s, end_s) if start_s is not None and end_s > start_s else None
 
 

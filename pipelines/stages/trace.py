@@ -3,13 +3,14 @@
 MedicalNarratives (3.2.5): B = median of the stable chunk's frames, R_t = |F_t - B|, values under a noise threshold and in
 face boxes zeroed, cursor = arg-max of R_t. That gives a point whatever happens; here a point needs a small component that
 moves as a cursor does. Its weaknesses are met so: a cursor that rests becomes part of the median (then its *absence*
-differs: such places are told by their smoothness and the background is repaired there); a talking head always changes
+differs: such places are recognised and the background is repaired there); a talking head always changes
 (many neighbouring blocks at once: masked); what merely appeared does not move.
 
 A point is the hot spot: the tip, at the top of the component, of an arrow or hand; the centre of a cross or disc. Which of
 the two is voted over the whole rest by the shape, because a component alone is a few reduced pixels wide.
 """
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 
@@ -109,12 +110,15 @@ class CursorTracer:
         limit = _limits(chosen, background)
         if self._background is not None:
             background = _carry_on(background, self._background, limit)
-        real, ghosts = _candidates_of(lumas, background, limit, quiet)
-        if _repair(background, lumas, real, ghosts):
-            real, ghosts = _candidates_of(lumas, background, limit, quiet)
+        found = [candidates(luma, background, limit, quiet) for luma in lumas]
+        for seen in ghosts(lumas, background, found):
+            rows, columns = _box(max((c for _, c in seen), key=lambda c: (c.right - c.left) * (c.bottom - c.top)), 2)
+            clear = [lumas[i][rows, columns] for i, _ in seen[:: max(1, len(seen) // 15)]]
+            background[rows, columns] = temporal_median(clear)
+            found = [candidates(luma, background, limit, quiet) for luma in lumas]
         self._background = background
         start = self._seen[-1] if self._seen else None
-        self._seen += best_path([(t, c) for (t, _), c in zip(samples[:count], real[:count], strict=True)],
+        self._seen += best_path([(t, c) for (t, _), c in zip(samples[:count], found[:count], strict=True)],
                                 background.shape[1], start)  # fmt: skip
         for _ in range(count):
             self._samples.popleft()
@@ -128,7 +132,7 @@ def inset_mask(lumas: list[np.ndarray]) -> np.ndarray:
     size = (-(-width // _BLOCK_PX), -(-height // _BLOCK_PX))
     often = np.zeros((size[1], size[0]), np.float32)
     changes = []
-    for before, after in zip(lumas[:-1], lumas[1:], strict=True):
+    for before, after in itertools.pairwise(lumas):
         step = cv2.resize(cv2.absdiff(cv2.blur(before, (3, 3)), cv2.blur(after, (3, 3))), size, interpolation=cv2.INTER_AREA)
         changes.append(step > 2.0 + 2.5 * float(np.median(step)))
         often += changes[-1]
@@ -170,16 +174,17 @@ def candidates(luma: np.ndarray, background: np.ndarray, limit: np.ndarray, quie
 def _candidate(residual: np.ndarray, over: np.ndarray, x: int, y: int, width: int, height: int) -> Candidate:
     rows, columns = slice(y, y + height), slice(x, x + width)
     values = np.where(over[rows, columns] > 0, residual[rows, columns], 0).astype(np.float64)
-    strong = float(np.percentile(values[values > 0], 75))
+    inside = np.sort(values[values > 0])
+    strong = inside[3 * len(inside) // 4]
     # an edge pixel that the cursor covers by half differs by half as much
     covered = np.minimum(1.0, values / strong)
     left, top = x + 1 - covered[:, 0].max(), y + 1 - covered[0].max()
     right, bottom = x + width - 1 + covered[:, -1].max(), y + height - 1 + covered[-1].max()
-    upper = values[: max(1, round(height / 4))].sum(axis=0)
-    mean_x = float((upper * (np.arange(width) + 0.5)).sum() / upper.sum())
+    first, upper = values[: max(1, round(height / 10))].sum(axis=0), values[: max(1, round(height / 4))].sum(axis=0)
+    middles = np.arange(width) + 0.5
     return Candidate(
-        left, top, right, bottom, tip_x=max(left, x + mean_x - 0.5), lean=mean_x / width,
-        contrast=float(values[values > 0].mean()),
+        left, top, right, bottom, tip_x=x + float(first @ middles / first.sum()) - 0.5,
+        lean=float(upper @ middles / upper.sum()) / width, contrast=float(inside.mean()),
     )  # fmt: skip
 
 
@@ -214,38 +219,32 @@ def _detail(luma: np.ndarray, part: Candidate) -> float:
     return float(np.abs(np.diff(patch, axis=0)).sum() + np.abs(np.diff(patch, axis=1)).sum())
 
 
-def _candidates_of(
-    lumas: list[np.ndarray], background: np.ndarray, limit: np.ndarray, quiet: np.ndarray
-) -> tuple[list[list[Candidate]], list[list[Candidate]]]:
-    """Per sample the components that the sample has, and the ghosts: those that the background has and the sample not."""
-    real: list[list[Candidate]] = []
-    ghosts: list[list[Candidate]] = []
-    for luma in lumas:
-        found = candidates(luma, background, limit, quiet)
-        present = [_detail(luma, c) >= _detail(background, c) for c in found]
-        real.append([c for c, p in zip(found, present, strict=True) if p])
-        ghosts.append([c for c, p in zip(found, present, strict=True) if not p])
-    return real, ghosts
+def ghosts(
+    lumas: list[np.ndarray], background: np.ndarray, found: list[list[Candidate]]
+) -> list[list[tuple[int, Candidate]]]:
+    """Where a cursor that rested long has become background: sample numbers and components, per place.
 
-
-def _repair(
-    background: np.ndarray, lumas: list[np.ndarray], real: list[list[Candidate]], ghosts: list[list[Candidate]]
-) -> bool:
-    """Paints out of `background`, in place, cursors that rested in it; whether there were any."""
-    places: dict[tuple[int, int], list[tuple[int, Candidate]]] = {}
-    for i, found in enumerate(ghosts):
-        for ghost in found:
-            centre = ((ghost.left + ghost.right) / 2, (ghost.top + ghost.bottom) / 2)
-            key = next((k for k in places if abs(k[0] - centre[0]) <= 2 and abs(k[1] - centre[1]) <= 2), None)
-            places.setdefault(key or (int(centre[0]), int(centre[1])), []).append((i, ghost))
-    repaired = False
+    There the samples *without* cursor differ. Such a place is found together with the true cursor elsewhere, and when
+    it is not found nothing else is, for then the cursor is there. With two places only, which is which is told by detail.
+    """
+    places: dict[tuple[float, float], list[tuple[int, Candidate]]] = {}
+    for i, components in enumerate(found):
+        for c in components:
+            centre = ((c.left + c.right) / 2, (c.top + c.bottom) / 2)
+            key = next((k for k in places if abs(k[0] - centre[0]) <= 2 and abs(k[1] - centre[1]) <= 2), centre)
+            places.setdefault(key, []).append((i, c))
+    result = []
+    busy = sum(bool(c) for c in found)
     for seen in places.values():
-        if len(seen) < 3 or 2 * sum(bool(real[i]) for i, _ in seen) < len(seen):
+        together = sum(len(found[i]) > 1 for i, _ in seen)
+        without = len(found) - len(seen)
+        if len(seen) < 3 or 2 * together < len(seen) or busy - len(seen) > 0.25 * without:
             continue
-        rows, columns = _box(max((g for _, g in seen), key=lambda g: (g.right - g.left) * (g.bottom - g.top)), 2)
-        background[rows, columns] = temporal_median([lumas[i][rows, columns] for i, _ in seen[:: max(1, len(seen) // 15)]])
-        repaired = True
-    return repaired
+        smoother = sum(_detail(lumas[i], c) < _detail(background, c) for i, c in seen)
+        companions = {(int(o.left) // 8, int(o.top) // 8) for i, c in seen for o in found[i] if o is not c}
+        if len(companions) > 3 or 2 * smoother > len(seen):
+            result.append(seen)
+    return result
 
 
 def best_path(samples: list[tuple[float, list[Candidate]]], width: int, start: _Seen | None) -> list[_Seen]:
@@ -293,7 +292,7 @@ def _cursor_like(seen: list[_Seen]) -> list[_Seen]:
 
 
 def _moves(stretch: list[_Seen]) -> bool:
-    steps = np.array([_distance(a, b) for a, b in zip(stretch[:-1], stretch[1:], strict=True)])
+    steps = np.array([_distance(a, b) for a, b in itertools.pairwise(stretch)])
     gone = steps > 0.7
     return int(gone.sum()) >= 3 and float(np.median(steps[gone])) < 40 and _extent(stretch) >= 4
 

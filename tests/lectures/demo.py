@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lectures import pictures, render, script
-from tests.lectures.script import HISTOPATHOLOGY, MRI, MRI_PLANES, OPHTHALMOLOGY, TALK, Lecture
+from tests.lectures.script import HISTOPATHOLOGY, MRI, MRI_PLANES, OPHTHALMOLOGY, TALK, Lecture, silenced
 
 EXPECTED: dict[str, tuple[str, str | None]] = {
     "mri.mp4": ("ok", None),
@@ -38,7 +38,7 @@ CUT_AT_S = 80.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Film:
-    """A rendered demo video: its lecture and how it is stored (`render.Format`)."""
+    """A rendered demo video: its lecture and how it is stored (keywords of `render`)."""
 
     lecture: Lecture
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -51,7 +51,7 @@ FILMS: dict[str, Film] = {
     "odd_sized.mkv": Film(MRI_PLANES, {"size": (853, 481), "pixel_format": "yuv444p"}),
     "cut_off.mp4": Film(MRI, {"duration_s": 100.0}),
     "talk.mp4": Film(TALK),
-    "silent_film.mp4": Film(render.silenced(OPHTHALMOLOGY)),
+    "silent_film.mp4": Film(silenced(OPHTHALMOLOGY)),
     "slideshow.mp4": Film(HISTOPATHOLOGY, {"audio": False}),
     "short.mp4": Film(MRI, {"duration_s": 20.0}),
     "audio_only.mp4": Film(MRI, {"video": False}),
@@ -127,9 +127,9 @@ def _is_current(path: Path) -> bool:
 def _made_by(name: str) -> str:
     """A digest of the code and the film's settings: other code, another film."""
     digest = hashlib.sha256(repr(FILMS.get(name)).encode())
-    for module in (pictures, render, script):
-        digest.update(Path(module.__file__).read_bytes())
-    digest.update(Path(__file__).read_bytes())
+    for file in (pictures.__file__, render.__file__, script.__file__, __file__):
+        assert file is not None
+        digest.update(Path(file).read_bytes())
     return digest.hexdigest()
 
 

@@ -237,7 +237,7 @@ def _slide(lines: tuple[str, ...], size: tuple[int, int]) -> Image.Image:
     canvas = Image.new("RGB", size, (244, 244, 240))
     draw = ImageDraw.Draw(canvas)
     draw.rectangle((0, 0, width, round(0.05 * height)), fill=(38, 70, 120))
-    draw.rectangle((round(0.08 * width), round(0.45 * height), round(0.6 * width), round(0.458 * height)), fill=(200, 140, 40))
+    draw.rectangle((0.08 * width, 0.45 * height, 0.6 * width, 0.458 * height), fill=(200, 140, 40))
     draw.text((0.08 * width, 0.26 * height), lines[0], fill=(30, 40, 60), font=_font(0.13 * height))
     for i, line in enumerate(lines[1:]):
         draw.text((0.08 * width, (0.5 + 0.1 * i) * height), line, fill=(80, 90, 100), font=_font(0.065 * height))

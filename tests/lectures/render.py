@@ -4,7 +4,6 @@ Nothing grows with the length: a longer film repeats the lecture, frames and sou
 truth's cursor samples are written as they happen. The narration is the `heart` voice of hibari-tts.
 """
 
-import dataclasses
 import functools
 import json
 import math
@@ -22,7 +21,7 @@ from tests.lectures.pictures import Screen, paste
 from tests.lectures.script import Lecture, Scene, Sentence
 
 SAMPLE_RATE = 24_000
-LEAD_S, GAP_S, TAIL_S = 0.7, 0.55, 0.8
+LEAD_S, GAP_S, TAIL_S = 1.0, 0.85, 1.0
 """Silence before a scene's first sentence, after each sentence, and before the cut."""
 TRAVEL_S, DWELL_S = 0.7, 1.1
 """The cursor's time to a region, and its rest between two gestures within it."""
@@ -144,9 +143,7 @@ def word_times(spoken: Spoken) -> list[dict[str, Any]]:
     words = spoken.sentence.text.split()
     bounds = np.cumsum([0, *(len(word) + 1 for word in words)])
     times = spoken.start_s + bounds / bounds[-1] * (spoken.end_s - spoken.start_s)
-    return [
-        {"text": word, "start_s": float(times[i]), "end_s": float(times[i + 1])} for i, word in enumerate(words)
-    ]
+    return [{"text": word, "start_s": float(times[i]), "end_s": float(times[i + 1])} for i, word in enumerate(words)]
 
 
 def truth(lecture: Lecture, placed: list[Placed], screens: list[Screen], audible: bool) -> dict[str, Any]:
@@ -167,7 +164,8 @@ def truth(lecture: Lecture, placed: list[Placed], screens: list[Screen], audible
             for p in placed
         ],
         "sentences": [
-            {"text": s.sentence.text, "start_s": s.start_s, "end_s": s.end_s} for p in placed for s in p.spoken if audible
+            {"text": s.sentence.text, "start_s": s.start_s, "end_s": s.end_s}
+            for p in placed for s in p.spoken if audible
         ],
         "words": [word for p in placed for s in p.spoken if audible for word in word_times(s)],
         "medical": medical,
@@ -191,9 +189,11 @@ def sound(lecture: Lecture, placed: Placed) -> np.ndarray:
         return samples
     time_s = (first + np.arange(len(samples))) / SAMPLE_RATE
     root = 220.0 * 2.0 ** (np.array([0, 5, 7, 3])[(time_s // 2.0).astype(int) % 4] / 12)
-    chord = sum(np.sin(2 * np.pi * root * ratio * time_s) for ratio in (1.0, 1.25, 1.5, 2.0))
+    ratios = np.array([[1.0], [1.25], [1.5], [2.0]])
+    chord = np.sin(2 * np.pi * root * ratios * time_s).sum(axis=0)
     noise = np.random.default_rng(first).normal(0.0, 0.01, len(samples))
-    return (0.06 * chord * np.exp(-(time_s % 0.5) * 3) + noise).astype(np.float32)
+    samples[:] = 0.06 * chord * np.exp(-(time_s % 0.5) * 3) + noise
+    return samples
 
 
 def frame_steps(placed: Placed, fps: int, vfr: bool) -> Iterator[int]:
@@ -205,82 +205,84 @@ def frame_steps(placed: Placed, fps: int, vfr: bool) -> Iterator[int]:
         turn += 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """How the film is stored. `size` is upright, `rotation` the degrees counter-clockwise that a player must turn it."""
+def render(
+    lecture: Lecture,
+    path: Path,
+    *,
+    size: tuple[int, int] = (960, 540),
+    fps: int = 15,
+    vfr: bool = False,
+    rotation: int = 0,
+    audio: bool = True,
+    video: bool = True,
+    duration_s: float | None = None,
+    pixel_format: str = "yuv420p",
+    preset: str = "veryfast",
+) -> Path:
+    """Render to `path` (container by its suffix) and its truth to `<name>.truth.json`.
 
-    size: tuple[int, int] = (960, 540)
-    fps: int = 15
-    vfr: bool = False
-    rotation: int = 0
-    audio: bool = True
-    video: bool = True
-    duration_s: float | None = None
-    """The lecture is repeated and cut to this length; None is the lecture once."""
-    pixel_format: str = "yuv420p"
-    preset: str = "veryfast"
-
-
-def render(lecture: Lecture, path: Path, **settings: Any) -> Path:
-    """Render to `path` (container by its suffix) and its truth to `<name>.truth.json`; settings are those of `Format`.
+    `size` is upright; the stored picture must be turned by `rotation` degrees counter-clockwise, as its display matrix
+    says. `duration_s` repeats the lecture and cuts it there; None is the lecture once. With `vfr`, `fps` is the grid.
 
     The truth: `size` and `fps`; `scenes`, `sentences`, `words`, `medical` and `regions` with `start_s` and `end_s`;
     `cursor` with the tip of the arrow at every frame. Seconds, and pixels of the upright video.
     """
     import av
 
-    how = Format(**settings)
-    duration_s = None if how.duration_s is None else round(how.duration_s * how.fps) / how.fps
-    stored = path.with_name(f"{path.stem}.stored{path.suffix}") if how.rotation else path
-    screen_of = functools.cache(lambda scene: Screen.of(scene, how.size))
-    placed = list(unroll(plan(lecture, how.fps), duration_s))
-    known = truth(lecture, placed, [screen_of(p.scene) for p in placed], how.audio and lecture.sound == "speech")
-    head = {"name": lecture.name, "size": list(how.size), "fps": how.fps, **known}
+    stored = path.with_name(f"{path.stem}.stored{path.suffix}") if rotation else path
+    screen_of = functools.cache(lambda scene: Screen.of(scene, size))
+    end_s = None if duration_s is None else round(duration_s * fps) / fps
+    placed = list(unroll(plan(lecture, fps), end_s))
+    known = truth(lecture, placed, [screen_of(p.scene) for p in placed], audio and lecture.sound == "speech")
+    head = {"name": lecture.name, "size": list(size), "fps": fps, **known}
     options = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
     with (
         av.open(str(stored), "w", options=options) as container,
         path.with_suffix(".truth.json").open("w", encoding="utf-8") as notes,
     ):
-        film = _add_video(container, how) if how.video else None
-        speech = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if how.audio else None
+        streams: list[Any] = []
+        if video:
+            streams.append(container.add_stream("libx264", rate=fps, options={"preset": preset, "crf": "23"}))
+            streams[0].width, streams[0].height = size[::-1] if rotation % 180 else size
+            streams[0].pix_fmt = pixel_format
+            streams[0].codec_context.time_base = Fraction(1, 2 * fps)
+        speech = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if audio else None
         notes.write(json.dumps(head)[:-1] + ', "cursor": [')
         separator = "\n"
         for p in placed:
-            samples = sound(lecture, p) if speech else np.zeros(0, np.float32)
+            samples = sound(lecture, p) if audio else np.zeros(0, np.float32)
             first, heard = round(p.start_s * SAMPLE_RATE), 0
-            path_of_cursor, screen = moves(p, screen_of(p.scene)), screen_of(p.scene)
-            for step in frame_steps(p, how.fps, how.vfr) if film else []:
-                time_s = step / (2 * how.fps)
-                until = max(0, round(time_s * SAMPLE_RATE) - first)
+            screen = screen_of(p.scene)
+            way = moves(p, screen)
+            for step in frame_steps(p, fps, vfr) if video else ():
+                time_s = step / (2 * fps)
+                until = max(heard, round(time_s * SAMPLE_RATE) - first)
                 _encode_sound(container, speech, samples[heard:until], first + heard)
-                heard = max(heard, until)
-                tip = position(path_of_cursor, time_s) if p.scene.picture else None
-                pixels = np.rot90(paste(screen, time_s, tip), -how.rotation // 90)
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-                frame.pts, frame.time_base = step, Fraction(1, 2 * how.fps)
-                container.mux(film.encode(frame))
+                heard = until
+                tip = position(way, time_s) if p.scene.picture else None
+                frame = _frame(np.rot90(paste(screen, time_s, tip), -rotation // 90), pixel_format)
+                frame.pts, frame.time_base = step, Fraction(1, 2 * fps)
+                container.mux(streams[0].encode(frame))
                 x, y = tip or (0, 0)
-                point = {"time_s": time_s, "x": x, "y": y, "visible": tip is not None}
-                notes.write(separator + json.dumps(point))
+                notes.write(separator + json.dumps({"time_s": time_s, "x": x, "y": y, "visible": tip is not None}))
                 separator = ",\n"
             _encode_sound(container, speech, samples[heard:], first + heard)
-        for stream in (film, speech):
-            if stream is not None:
-                container.mux(stream.encode(None))
+        for stream in (*streams, *([speech] if speech else [])):
+            container.mux(stream.encode(None))
         notes.write("]}\n")
-    if how.rotation:
-        _turn(stored, path, how.rotation)
+    if rotation:
+        _turn(stored, path, rotation)
     return path
 
 
-def _add_video(container: Any, how: Format) -> Any:
-    stream = container.add_stream("libx264", rate=how.fps, options={"preset": how.preset, "crf": "23"})
-    turned = how.rotation % 180 != 0
-    stream.width, stream.height = reversed(how.size) if turned else how.size
-    stream.pix_fmt = how.pixel_format
-    stream.codec_context.time_base = Fraction(1, 2 * how.fps)
-    stream.codec_context.thread_count = 2
-    return stream
+def _frame(pixels: np.ndarray, pixel_format: str) -> Any:
+    import av
+    import cv2
+
+    pixels = np.ascontiguousarray(pixels)
+    if pixel_format == "yuv420p":  # OpenCV converts ten times as fast as swscale does
+        return av.VideoFrame.from_ndarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2YUV_I420), format="yuv420p")
+    return av.VideoFrame.from_ndarray(pixels, format="rgb24")
 
 
 def _encode_sound(container: Any, stream: Any, samples: np.ndarray, first: int) -> None:
@@ -306,8 +308,3 @@ def load_truth(video: Path) -> dict[str, Any]:
     """The truth beside a rendered video."""
     known: dict[str, Any] = json.loads(video.with_suffix(".truth.json").read_bytes())
     return known
-
-
-def silenced(lecture: Lecture) -> Lecture:
-    """The same film with tones and noise in place of the voice."""
-    return dataclasses.replace(lecture, name=f"{lecture.name}_tones", sound="tones")

@@ -1,9 +1,9 @@
 """What the rendered lectures say and show: sentences, the picture of each scene, the region each sentence points at.
 
-The sentences are plain medical English, chosen so that Whisper tiny.en hears them well when the hibari voice speaks them.
+The sentences are plain medical English, chosen so that Whisper tiny.en hears them well when the hibari voice speaks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.schema import Domain
 
@@ -44,9 +44,7 @@ def _slide(lines: tuple[str, ...], *texts: str) -> Scene:
 
 def _scene(picture: str, *spoken: str | tuple[str, str]) -> Scene:
     """A picture scene; a pair is (region, text)."""
-    sentences = (
-        Sentence(text=s) if isinstance(s, str) else Sentence(text=s[1], region=s[0]) for s in spoken
-    )
+    sentences = (Sentence(text=s) if isinstance(s, str) else Sentence(text=s[1], region=s[0]) for s in spoken)
     return Scene(picture=picture, sentences=tuple(sentences))
 
 
@@ -245,6 +243,7 @@ TALK = Lecture(
         _scene(
             "rocket",
             "Last year we traveled to the coast to watch a rocket.",
+            "We packed some sandwiches and drove through the night.",
             ("rocket", "Look here, the rocket waits on the pad before the start."),
             "It was very early, and the sky was still dark.",
             ("towers", "These tall towers protect it from lightning."),
@@ -254,3 +253,8 @@ TALK = Lecture(
 )
 
 LECTURES = {lecture.name: lecture for lecture in (MRI, MRI_PLANES, OPHTHALMOLOGY, HISTOPATHOLOGY, TALK)}
+
+
+def silenced(lecture: Lecture) -> Lecture:
+    """The same film with tones and noise in place of the voice."""
+    return replace(lecture, name=f"{lecture.name}_tones", sound="tones")

@@ -114,9 +114,7 @@ def ok(video_id: str, pictures: Sequence[Image], clips: Sequence[Clip] | None = 
         speech=(Span(start_s=0.0, end_s=500.0),),
         speech_share=0.8,
         classifier="efficientnet-lite0",
-        screen_frames=(
-            FrameClass(time_s=0.0, until_s=5.0, domain=Domain.CT, probability=0.9, medical_probability=0.95),
-        ),
+        screen_frames=(FrameClass(time_s=0.0, until_s=5.0, domain=Domain.CT, probability=0.9, medical_probability=0.95),),
         domain=Domain.CT,
         domain_share=0.9,
         narrative_share=0.8,

@@ -24,9 +24,7 @@ def out(tmp_path: Path) -> str:
 
 
 def _files(folder: Path) -> dict[str, str]:
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()
-    }
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
 
 
 def test_every_clip_once_sorted_with_its_own_picture(out: str) -> None:
@@ -145,9 +143,7 @@ def test_the_card_says_when_rows_are_missing(out: str) -> None:
 
 
 def test_hostile_names_cannot_break_the_cards_tables(tmp_path: Path) -> None:
-    video = dataclasses.replace(
-        datasets.ok("a", [], [datasets.clip("a", 0.0, None)]), transcriber="x` |\n# Forged <script>"
-    )
+    video = dataclasses.replace(datasets.ok("a", [], [datasets.clip("a", 0.0, None)]), transcriber="x` |\n# Forged <script>")
     text = card(datasets.build(tmp_path, [[video]], []))
     assert "| transcript | `x' / # Forged <script>` |" in text
     assert "\n# Forged" not in text

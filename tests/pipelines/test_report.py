@@ -29,6 +29,7 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        self.text += " " if tag in ("td", "th", "dt", "dd") else ""
 
     def handle_data(self, data: str) -> None:
         self.text += data

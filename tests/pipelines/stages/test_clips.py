@@ -18,7 +18,7 @@ SETTINGS = ClipSettings()
 def frames(probabilities: list[float], step_s: float = 0.5) -> list[FrameClass]:
     return [
         FrameClass(time_s=i * step_s, until_s=(i + 1) * step_s, domain=Domain.MRI if p > 0.5 else Domain.NONMEDICAL,
-                   probability=max(p, 1 - p), medical_probability=p)  # fmt: skip
+                   probability=max(p, 1 - p), medical_probability=p)
         for i, p in enumerate(probabilities)
     ]
 
@@ -113,7 +113,8 @@ def test_a_clip_has_the_picture_shown_longest_in_it_and_the_cursor_over_it() -> 
 
 
 def test_few_words_make_no_clip() -> None:
-    assert make_clips("v", Domain.MRI, frames([1] * 40), spoken("nine words are not enough for one medical clip"), [], SETTINGS) == ()
+    nine = spoken("nine words are not enough for one medical clip")
+    assert make_clips("v", Domain.MRI, frames([1] * 40), nine, [], SETTINGS) == ()
 
 
 def test_a_slide_is_never_the_picture_of_a_medical_clip() -> None:

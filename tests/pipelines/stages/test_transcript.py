@@ -8,12 +8,19 @@ from pipelines.stages.transcript import Segment, guard, windows
 SETTINGS = TranscriptSettings()
 
 
-def segment(text: str, start_s: float, *, compression: float = 1.2, no_speech: float = 0.1, log_probability: float = -0.3) -> Segment:
+def segment(
+    text: str, start_s: float, *, compression: float = 1.2, no_speech: float = 0.1, log_probability: float = -0.3
+) -> Segment:
     words = tuple(
         Word(start_s=start_s + i / 2, end_s=start_s + (i + 1) / 2, text=t, probability=0.9, sentence=0)
         for i, t in enumerate(text.split())
     )
-    return Segment(words=words, compression_ratio=compression, no_speech_probability=no_speech, mean_log_probability=log_probability)
+    return Segment(
+        words=words,
+        compression_ratio=compression,
+        no_speech_probability=no_speech,
+        mean_log_probability=log_probability,
+    )
 
 
 def dropped(segments: list[Segment], speech: list[Span]) -> list[str | None]:

@@ -1,0 +1,74 @@
+"""What the whole session shares: the rendered lectures, and one text engine behind an HTTP address."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@dataclass(frozen=True)
+class TextServer:
+    base_url: str
+    model: str
+    key: str
+
+    def settings(self) -> list[str]:
+        """Settings that send a run's text tasks here."""
+        pairs = {"text.engine": "openai", "text.base_url": self.base_url, "text.model": self.model}
+        return [word for key, value in pairs.items() for word in ("--set", f"{key}={value}")]
+
+
+@pytest.fixture(scope="session")
+def demo_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's lectures, rendered once."""
+    from tests.lectures.demo import render_demo
+
+    folder = Path(os.environ.get("PRECEPTOR_TEST_VIDEOS") or tmp_path_factory.mktemp("lectures"))
+    render_demo(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def text_server() -> Iterator[TextServer]:
+    """SmolLM2 served by vLLM's own server, as a user would, so that many runs need one start-up."""
+    from actors.starter_models import starter_text_model
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    key = secrets.token_hex(16)
+    command = [
+        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(starter_text_model()),
+        "--served-model-name", "smollm2", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32",
+        "--max-model-len", "2048", "--enforce-eager", "--no-enable-prefix-caching", "--disable-log-stats",
+    ]  # fmt: skip
+    environment = dict(os.environ, VLLM_CPU_KVCACHE_SPACE="1", VLLM_CPU_OMP_THREADS_BIND="nobind", VLLM_API_KEY=key,
+                       VLLM_NO_USAGE_STATS="1", OMP_NUM_THREADS="2")  # fmt: skip
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              start_new_session=True)  # fmt: skip
+    try:
+        deadline = time.monotonic() + 240
+        while True:
+            assert server.poll() is None, "the text server ended while starting"
+            assert time.monotonic() < deadline, "the text server did not start within 240 s"
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield TextServer(base_url=f"http://127.0.0.1:{port}/v1", model="smollm2", key=key)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()

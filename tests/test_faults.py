@@ -1,0 +1,172 @@
+"""Runs that are killed, and inputs that kill: nothing is lost, nothing is doubled, no neighbour fails."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import imageio_ffmpeg
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines import dataset
+from pipelines.audit import audit
+from pipelines.schema import Reason, Status
+from tests import runs
+from tests.conftest import TextServer
+
+pytestmark = [pytest.mark.cluster, pytest.mark.engine, pytest.mark.timeout(900)]
+
+BRIEF = ["--set", "probe.min_duration_s=5"]
+KILLS = 5
+
+
+@pytest.fixture(scope="module")
+def brief_lectures(demo_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pieces of lectures, 14 s each, so that a run is short and a kill can fall anywhere in it."""
+    folder = tmp_path_factory.mktemp("brief")
+    pieces = [("mri.mp4", 20), ("histopathology.mp4", 20), ("ophthalmology.mp4", 20), ("mri.mp4", 40), ("talk.mp4", 20)]
+    for number, (name, start_s) in enumerate(pieces):
+        cut(demo_videos / name, folder / f"piece{number}.mkv", start_s)
+    shutil.copy(demo_videos / "text.mp4", folder / "text.mp4")
+    return folder
+
+
+def cut(source: Path, target: Path, start_s: float, seconds: float = 14.0) -> None:
+    """A re-encoded piece with a key frame every two seconds, as a stream that needs no rewinding."""
+    arguments = ["-ss", str(start_s), "-i", str(source), "-t", str(seconds), "-c:v", "libx264", "-preset", "veryfast",
+                 "-g", "30", "-c:a", "aac", "-y", str(target)]  # fmt: skip
+    os.spawnv(os.P_WAIT, imageio_ffmpeg.get_ffmpeg_exe(), ["ffmpeg", "-loglevel", "error", *arguments])
+    assert target.stat().st_size > 0
+
+
+def committed(out: Path) -> dict[str, int]:
+    """Row ids of complete files, with how often each stands there."""
+    counts: dict[str, int] = {}
+    for path in (out / "videos").glob("*.parquet"):
+        for row_id in pq.read_table(path, columns=["row_id"])["row_id"].to_pylist():
+            counts[row_id] = counts.get(row_id, 0) + 1
+    return counts
+
+
+def test_sigkill_of_the_whole_group_at_five_random_moments(
+    brief_lectures: Path, text_server: TextServer, tmp_path: Path
+) -> None:
+    arguments = ["curate", str(brief_lectures), *BRIEF, *text_server.settings()]
+    started = time.monotonic()
+    runs.run([*arguments, "--out", str(tmp_path / "undisturbed")], text_server)
+    whole_s = time.monotonic() - started
+    wanted = dataset.digest(str(tmp_path / "undisturbed"))
+
+    out = tmp_path / "killed"
+    moments = random.Random(7)
+    for _ in range(KILLS):
+        process = runs.start([*arguments, "--out", str(out)], text_server)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=moments.uniform(0.35, 1.0) * whole_s)
+        runs.end(process)
+        process.communicate()
+    runs.run([*arguments, "--out", str(out)], text_server)
+    found = audit(str(out))
+    assert found.problems == ()
+    assert found.digest == wanted
+    assert set(committed(out).values()) == {1}
+    finished_at = {v.video_id: v.finished_at for v in dataset.rows(str(out))}
+    runs.run([*arguments, "--out", str(out)], text_server)
+    assert {v.video_id: v.finished_at for v in dataset.rows(str(out))} == finished_at
+
+
+@contextlib.contextmanager
+def background(work: object) -> Iterator[threading.Event]:
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop,), daemon=True)  # type: ignore[arg-type]
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join(timeout=10)
+
+
+def readers(path: Path) -> list[psutil.Process]:
+    """Processes that hold `path` open for reading."""
+    found = []
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        try:
+            descriptors = Path(f"/proc/{process.pid}/fd")
+            if any(os.readlink(d) == str(path) for d in descriptors.iterdir()):
+                found.append(process)
+        except (OSError, psutil.Error):
+            continue
+    return found
+
+
+def open_when_read(pipe: Path, stop: threading.Event) -> int | None:
+    """The writing end, as soon as somebody reads."""
+    while not stop.is_set():
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            time.sleep(0.02)
+    return None
+
+
+def test_each_poison_fails_alone(brief_lectures: Path, text_server: TextServer, tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for number in (0, 1):
+        shutil.copy(brief_lectures / f"piece{number}.mkv", folder)
+    crash, hang, deadly = folder / "crash.mp4", folder / "hang.mp4", folder / "deadly.mkv"
+    for pipe in (crash, hang, deadly):
+        os.mkfifo(pipe)
+    content = (brief_lectures / "piece0.mkv").read_bytes()
+
+    def crasher(stop: threading.Event) -> None:
+        """Whoever reads this file gets a segmentation fault."""
+        while (descriptor := open_when_read(crash, stop)) is not None:
+            for process in readers(crash):
+                process.send_signal(signal.SIGSEGV)
+            os.close(descriptor)
+            time.sleep(0.1)
+
+    def killer(stop: threading.Event) -> None:
+        """The file is a sound lecture for two passes; in the third, its listener's process is killed, always."""
+        opened = 0
+        while (descriptor := open_when_read(deadly, stop)) is not None:
+            opened += 1
+            if opened <= 2:
+                os.set_blocking(descriptor, True)
+                with os.fdopen(descriptor, "wb") as file:
+                    try:
+                        file.write(content)
+                    except BrokenPipeError:
+                        continue
+            else:
+                for process in readers(deadly):
+                    parent = process.parent()
+                    if parent is not None and "ray::" in " ".join(parent.cmdline()):
+                        parent.kill()
+                os.close(descriptor)
+            while not stop.is_set() and readers(deadly):
+                time.sleep(0.05)
+
+    out = tmp_path / "out"
+    arguments = ["curate", str(folder), "--out", str(out), *BRIEF, *text_server.settings(),
+                 "--set", "resources.deadline_base_s=40"]  # fmt: skip
+    with background(crasher), background(killer):
+        runs.run(arguments, text_server)
+    rows = runs.by_name(out)
+    assert audit(str(out)).problems == ()
+    assert (rows["crash.mp4"].reason, rows["crash.mp4"].detail) == (Reason.DECODER_CRASHED, "signal 11 (SIGSEGV)")
+    assert (rows["hang.mp4"].reason, rows["hang.mp4"].stage) == (Reason.DEADLINE, "screen")
+    assert (rows["deadly.mkv"].reason, rows["deadly.mkv"].stage) == (Reason.ACTOR_DIED, "listen")
+    assert [rows[f"piece{n}.mkv"].status for n in (0, 1)] == [Status.OK, Status.OK]
