@@ -34,6 +34,7 @@ from pipelines.schema import (
 SHARD_BYTES = 500_000_000
 ROW_GROUP_BYTES = 32_000_000
 ROW_GROUP_ROWS = 256
+_READ = ("status", "extra", "fingerprint", "classifier", "transcriber", "clips")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +159,7 @@ def examples(out: str) -> Iterator[Example]:
     Raises:
         UsageError: a picture that a clip names is not stored.
     """
-    for video in dataset.rows_in_order(out, Status.OK):
+    for video in dataset.rows_in_order(out, Status.OK, _READ):
         pictures = dataset.images(out, video.video_id) if video.clips else {}
         for clip in sorted(video.clips, key=lambda c: (c.start_s, c.end_s, c.clip_id)):
             if clip.image_id is not None and clip.image_id not in pictures:
@@ -268,7 +269,7 @@ def card(out: str) -> str:
     return environment.get_template("card.md.j2").render(
         made_by=dataset.settings(out),
         funnel=dataset.funnel(out),
-        texts=text_quality(v for v in dataset.rows(out) if v.status is Status.OK),
+        texts=text_quality(v for v in dataset.rows(out, _READ) if v.status is Status.OK),
         schema_version=SCHEMA_VERSION,
     )
 

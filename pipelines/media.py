@@ -6,6 +6,8 @@ the decoder read other files or addresses of this machine.
 
 import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,13 +60,28 @@ def _remote(uri: str) -> Iterator[Any]:
     faults = (OSError, ValueError, requests.RequestException, botocore.exceptions.BotoCoreError,
               botocore.exceptions.ClientError)  # fmt: skip
     try:
-        stream = smart_open.open(uri, "rb", compression="disable")
+        if uri.startswith("s3://") or _gives_ranges(uri):
+            stream = smart_open.open(uri, "rb", compression="disable")
+        else:  # a server that cannot rewind: its file is copied to a temporary one, which vanishes with this process
+            stream = tempfile.TemporaryFile()  # noqa: SIM115 closed by the caller's with
+            with requests.get(uri, stream=True, timeout=30) as reply:
+                reply.raise_for_status()
+                shutil.copyfileobj(reply.raw, stream)
+            stream.seek(0)
     except faults as error:
         words = _words(error)
         gone = any(sign in words for sign in ("404", "NoSuchKey", "NoSuchBucket", "does not exist"))
         raise RowError(Reason.MISSING if gone else Reason.UNREACHABLE, words) from error
     with stream:
         yield stream
+
+
+def _gives_ranges(uri: str) -> bool:
+    import requests
+
+    reply = requests.head(uri, allow_redirects=True, timeout=30)
+    reply.raise_for_status()
+    return reply.headers.get("Accept-Ranges") == "bytes"
 
 
 def _words(error: Exception) -> str:

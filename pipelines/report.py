@@ -5,12 +5,13 @@ forbids scripts and any request.
 """
 
 import base64
+import dataclasses
 import io
 import itertools
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,8 +32,7 @@ MAX_TRACE_POINTS = 240
 TRACE_BREAK_S = 1.5
 """Cursor samples further apart than this are not joined by a line."""
 
-_SHOWN_COLUMNS = ("status", "stage", "reason", "detail", "probe", "domain", "clips", "stage_times")
-_TEXT_COLUMNS = ("status", "clips", "classifier", "transcriber")
+_COLUMNS = ("status", "stage", "reason", "detail", "probe", "domain", "clips", "stage_times", "classifier", "transcriber")
 _Item = TypeVar("_Item")
 
 
@@ -117,17 +117,15 @@ class _Gathered:
     def __post_init__(self) -> None:
         self.clips = _First(self.max_clips)
 
-    def add(self, video: Video) -> None:
-        row = Video(
-            video_id=video.video_id,
-            uri=video.uri,
-            status=video.status,
-            stage=video.stage,
-            reason=video.reason,
-            detail=video.detail,
-            probe=video.probe,
-            domain=video.domain,
-        )
+    def passing(self, videos: Iterable[Video]) -> Iterator[Video]:
+        """Keep what the page needs of each row, and hand the ok ones on."""
+        for video in videos:
+            self._keep(video)
+            if video.status is Status.OK:
+                yield video
+
+    def _keep(self, video: Video) -> None:
+        row = dataclasses.replace(video, clips=(), stage_times=())
         worst_first = [Status.FAILED, Status.REJECTED, Status.OK].index(video.status)
         self.videos.add((worst_first, video.video_id), (row, len(video.clips)))
         if video.status is not Status.OK:
@@ -144,8 +142,7 @@ def write_report(out: str, path: str | Path, *, max_clips: int = 60) -> None:
     """Write the report of the dataset at `out` to the file `path`, as one page without any outside resource."""
     made_by, funnel = dataset.settings(out), dataset.funnel(out)
     gathered = _Gathered(max_clips)
-    for video in dataset.rows(out, _SHOWN_COLUMNS):
-        gathered.add(video)
+    texts = text_quality(gathered.passing(dataset.rows(out, _COLUMNS)))
     page = (
         environment()
         .get_template("report.html.j2")
@@ -155,7 +152,7 @@ def write_report(out: str, path: str | Path, *, max_clips: int = 60) -> None:
             funnel=funnel,
             reasons=_reasons(funnel, gathered),
             stages=_stages(gathered.seconds),
-            texts=text_quality(v for v in dataset.rows(out, _TEXT_COLUMNS) if v.status is Status.OK),
+            texts=texts,
             videos=gathered.videos.items(),
             videos_left_out=gathered.videos.seen - len(gathered.videos.items()),
             clips=shown_clips(out, gathered.clips.items()),

@@ -13,7 +13,6 @@ SCHEMA_VERSION = 1
 
 class Status(StrEnum):
     """What became of an input."""
-
     OK = "ok"
     REJECTED = "rejected"
     FAILED = "failed"

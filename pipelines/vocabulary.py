@@ -204,7 +204,7 @@ def _articles(xml: Any) -> Iterator[tuple[list[str], str]]:
 def _phrase(heading: str) -> str | None:
     """A heading as it is spoken: inverted parts turned round, lower case; None where it is no plain phrase."""
     parts = [p.strip() for p in heading.split(",")]
-    spoken = " ".join(reversed(parts)).lower()
+    spoken = re.sub(r"'(?= |$)", "", " ".join(reversed(parts)).lower())
     plain = re.fullmatch(r"[a-z][a-z'-]*( [a-z][a-z'-]*){0,2}", spoken) is not None
     return spoken if len(parts) <= 2 and plain else None
 

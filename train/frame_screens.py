@@ -58,54 +58,6 @@ def empty_screen(rng: Rng, face: np.ndarray) -> np.ndarray:
     return _recorded(canvas, rng)
 
 
-def fundus(rng: Rng) -> np.ndarray:
-    """A drawn fundus photograph (384, 384, 3): disc, macula, branching vessels, sometimes lesions. Not a real eye."""
-    import cv2
-
-    size = 384
-    y, x = np.mgrid[0:size, 0:size] / size - 0.5
-    base = np.array([rng.uniform(150, 230), rng.uniform(60, 110), rng.uniform(15, 60)])
-    shade = 1.1 - rng.uniform(0.6, 1.4) * (x**2 + y**2) + 0.15 * (x * rng.normal() + y * rng.normal())
-    eye = base * shade[..., None] + cv2.GaussianBlur(rng.normal(0, 30, (size, size, 1)), (0, 0), 12)[..., None]
-    side = rng.choice([-1, 1])
-    disc = np.array([0.5 + side * rng.uniform(0.15, 0.3), rng.uniform(0.42, 0.58)]) * size
-    macula = np.array([0.5 - side * rng.uniform(0.0, 0.12), 0.5]) * size
-    eye += _spot(macula, rng.uniform(18, 35), size) * np.array([-60, -40, -15])
-    vessel = base * rng.uniform(0.45, 0.7)
-    for _ in range(rng.integers(5, 9)):
-        _vessel(eye, disc, rng.uniform(0, 2 * np.pi), rng.uniform(3, 6), vessel, rng)
-    eye += _spot(disc, rng.uniform(12, 20), size) * np.array([60, 110, 90])
-    for _ in range(rng.integers(0, 20) if rng.random() < 0.4 else 0):
-        colour = [(250, 220, 130), (110, 15, 10)][rng.integers(2)]
-        centre = (int(rng.integers(60, size - 60)), int(rng.integers(60, size - 60)))
-        cv2.circle(eye, centre, int(rng.integers(1, 6)), colour, -1)
-    eye = cv2.GaussianBlur(eye, (0, 0), rng.uniform(0.6, 1.6))
-    eye[np.hypot(x, y) > rng.uniform(0.44, 0.5)] = 0
-    if rng.random() < 0.15:
-        eye = np.repeat(eye.mean(2, keepdims=True), 3, axis=2)
-    return np.asarray(np.clip(eye, 0, 255), dtype=np.uint8)
-
-
-def _spot(centre: np.ndarray, radius: float, size: int) -> np.ndarray:
-    y, x = np.mgrid[0:size, 0:size]
-    squares = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2 * radius**2)
-    return np.asarray(np.exp(-np.square(squares))[..., None])
-
-
-def _vessel(eye: np.ndarray, start: np.ndarray, angle: float, width: float, colour: np.ndarray, rng: Rng) -> None:
-    import cv2
-
-    point, bend = start.copy(), rng.normal(0, 0.02)
-    while width > 0.8 and np.all(point > 0) and np.all(point < len(eye)):
-        angle += bend + rng.normal(0, 0.08)
-        after = point + 7 * np.array([np.cos(angle), np.sin(angle)])
-        ends = [(int(p[0]), int(p[1])) for p in (point, after)]
-        cv2.line(eye, ends[0], ends[1], colour.tolist(), max(1, round(width)), cv2.LINE_AA)
-        point, width = after, width * 0.975
-        if rng.random() < 0.07:
-            _vessel(eye, point, angle + rng.choice([-1, 1]) * rng.uniform(0.4, 0.9), width * 0.7, colour, rng)
-
-
 def _varied(picture: np.ndarray, rng: Rng) -> Image.Image:
     """A crop of at least half the area, mirrored or turned slightly, with other brightness, contrast and tint."""
     height, width = picture.shape[:2]

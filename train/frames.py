@@ -32,8 +32,9 @@ from train.frame_data import (
     with_groups,
     without_copies,
 )
-from train.frame_head import FOLDS, Frames, Head, calibrate, cross_validate, evaluate, fit
-from train.frame_screens import empty_screen, fundus, reduced, screen
+from train.frame_head import FOLDS, Frames, Head, calibrate, cross_validate, evaluate, fit, principal_axes
+from train.frame_screens import empty_screen, reduced, screen
+from train.frame_synthesis import fundus, restained
 
 MIN_GROUPS = 4
 """A domain with fewer independent pictures is not learned."""
@@ -50,9 +51,9 @@ def run(
     seed: int = 0,
     exclude_sha256: frozenset[str] = frozenset(),
     packaged: bool = True,
-    screens_per_picture: int = 20,
+    screens_per_picture: int = 12,
     drawn: int = 12,
-    empty_screens: int = 480,
+    empty_screens: int = 240,
     threads: int = 1,
 ) -> dict[str, Any]:
     """Trains a head on the folders `data` and writes `out` (.npz) and its report beside it (.json).
@@ -78,9 +79,12 @@ def run(
     domains = supported(pictures)
     pictures = [p for p in pictures if p.domain in domains]
     frames = compose(pictures, domains, backbone, rng, screens_per_picture, empty_screens)
+    axes = principal_axes(frames.features)
+    frames = dataclasses.replace(frames, features=frames.features @ axes)
     strength, held_out_logits = cross_validate(frames, len(domains))
     temperature = calibrate(held_out_logits, frames)
     head = fit(frames, np.arange(len(frames.labels)), len(domains), strength)
+    head = Head(weights=axes @ head.weights, bias=head.bias)
     report = {
         "what": "Linear head of the starter frame classifier, for screen recordings of medical lectures.",
         "command": " ".join(["preceptor train frames", *(f"--data {d.name}" for d in data), f"--out {out.name}"]),
@@ -158,7 +162,9 @@ def compose(
     for index, picture in enumerate(pictures):
         rgb = reduced(picture.rgb)
         for _ in range(screens_per_picture):
-            seen.append(backbone.features([screen(rgb, rng, _face(faces, rng))])[0])
+            stained = picture.domain is Domain.HISTOPATHOLOGY and rng.random() < 0.6
+            shown = restained(rgb, rng) if stained else rgb
+            seen.append(backbone.features([screen(shown, rng, _face(faces, rng))])[0])
             labels.append(domains.index(picture.domain))
             groups.append(picture.group)
             sources.append(index)

@@ -44,6 +44,11 @@ _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|n't\b|[a-z]+(?=n't\b)|[a-z]+(?:'[a-z]+)?|[
 _CLAUSE_ENDS = frozenset({".", ",", ";", ":", "!", "?", "and", "but", "however", "although", "whereas", "while", "which"})
 
 
+_SENTENCE_ENDS = frozenset({".", ";", "!", "?"})
+_REACH = 5
+"""Words: a side or number of the text stands no further from its word in the transcript ("the lower lobe on the left")."""
+
+
 def tokens(text: str) -> list[str]:
     """Lower-case words, numbers as digits ("twenty five" is "25"), and punctuation that ends clauses."""
     folded = text.lower().replace("\u2019", "'").replace("-", " ")
@@ -115,6 +120,8 @@ class _Qualified:
     """Stem of the next content word: the values it is given."""
     bare: frozenset[str]
     """Stems that also occur without any."""
+    near: dict[str, frozenset[str]]
+    """Value: the stems within `_REACH` words of it in its sentence."""
 
 
 def _number(words: list[str], i: int) -> str | None:
@@ -149,7 +156,23 @@ def _qualified(words: list[str], value_at: Callable[[list[str], int], str | None
             else:
                 by_word[stem(word)].add(current)
             current = None
-    return _Qualified(frozenset(values), {w: frozenset(v) for w, v in by_word.items()}, frozenset(bare))
+    by = {w: frozenset(v) for w, v in by_word.items()}
+    return _Qualified(frozenset(values), by, frozenset(bare), _neighbours(words, value_at))
+
+
+def _neighbours(words: list[str], value_at: Callable[[list[str], int], str | None]) -> dict[str, frozenset[str]]:
+    near: dict[str, set[str]] = defaultdict(set)
+    sentence = 0
+    numbered = []
+    for word in words:
+        sentence += word in _SENTENCE_ENDS
+        numbered.append(sentence)
+    for i in range(len(words)):
+        value = value_at(words, i)
+        if value is not None:
+            reach = range(max(0, i - _REACH), min(len(words), i + _REACH + 1))
+            near[value] |= {stem(words[j]) for j in reach if numbered[j] == numbered[i] and is_content(words[j])}
+    return {value: frozenset(stems) for value, stems in near.items()}
 
 
 def _kept(written: _Qualified, said: _Qualified, words: list[str]) -> bool:
@@ -157,6 +180,10 @@ def _kept(written: _Qualified, said: _Qualified, words: list[str]) -> bool:
     if not written.values <= said.values:
         return False
     if any(word in said.by_word and not values <= said.by_word[word] for word, values in written.by_word.items()):
+        return False
+    paired = [(value, word) for word, values in written.by_word.items() for value in values]
+    known = frozenset[str](said.by_word) | said.bare
+    if any(word in known and word not in said.near[value] for value, word in paired):
         return False
     mentioned = {stem(w) for w in words}
     always = {w: values for w, values in said.by_word.items() if w not in said.bare}

@@ -1,4 +1,4 @@
-"""The full pass over an accepted video: one decode gives scenes, rests, their pictures, cursor traces and sampled frames.
+"""The full pass over an accepted video: one decode gives scenes, rests, pictures, cursor traces and sampled frames.
 
 Samples wait in a short queue until it is settled which rest they belong to; full-size pictures are taken rarely and by
 even, doubling strides; so memory does not grow with the video's length.
@@ -48,9 +48,7 @@ class LookResult:
     frames: tuple[SampledFrame, ...]
 
 
-def look(
-    pictures: Iterator[Picture], *, static: bool, settings: LookSettings, keep: Callable[[Still], str]
-) -> LookResult:
+def look(pictures: Iterator[Picture], *, static: bool, settings: LookSettings, keep: Callable[[Still], str]) -> LookResult:
     """Scenes, rests, pictures, traces and sampled frames of one video, in one pass.
 
     Args:

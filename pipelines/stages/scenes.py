@@ -1,10 +1,12 @@
-"""Scene cuts as the frames stream by: a score detector for still domains, an adaptive one for moving domains.
+"""What changes as the frames stream by: scene cuts, frames that show something new, insets that never stop.
 
-The two are those of MedicalNarratives (section 7) and PySceneDetect (ContentDetector, AdaptiveDetector), on reduced luma
-instead of HSV: the change between two frames is the mean absolute difference of their luma, in grey levels. Added here: a
-cut must last (a flash is none), and a fade or dissolve between two resting pictures is one cut, in its middle.
+A score detector cuts still domains, an adaptive one moving domains, as in MedicalNarratives (section 7) and PySceneDetect
+(ContentDetector, AdaptiveDetector), but on reduced luma instead of HSV: the change between two frames is the mean
+absolute difference of their luma, in grey levels. Added here: a cut must last (a flash is none), and a fade or dissolve
+between two resting pictures is one cut, in its middle.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ _FADE_STEP_S = 0.1
 _FADE_REST = 0.8
 """Mean change per step below which a picture rests: a cursor makes 0.1 to 0.3, a one-second fade 3 and more."""
 _FADE_MAX_STEPS = 30
+_BLOCK_PX, _OFTEN = 8, 0.08
+_INSET_BLOCKS = 10
+"""So many neighbouring blocks changing at once are an inset; a cursor, where it was and where it is, touches fewer."""
 _FADE_RESIDUAL = 0.2
 """A fade's middle is a mix of its ends up to this share of their difference; a pan's middle is none (0.5 and more)."""
 
@@ -42,6 +47,7 @@ class SceneDetector:
         self._half_s = settings.adaptive_window_s / 2
         self.lag_s = max(LASTING_S, self._half_s)
         self._steps: deque[_Step] = deque()
+        self._pending: deque[_Step] = deque()
         self._judged_s = -np.inf
         self._last_cut_s = -np.inf
         self._luma: np.ndarray | None = None
@@ -56,12 +62,11 @@ class SceneDetector:
         import cv2
 
         height, width = luma.shape
-        small = cv2.resize(
-            luma, (_SMALL_WIDTH, max(1, round(_SMALL_WIDTH * height / width))), interpolation=cv2.INTER_AREA
-        )
+        small = cv2.resize(luma, (_SMALL_WIDTH, max(1, round(_SMALL_WIDTH * height / width))), interpolation=cv2.INTER_AREA)
         if self._luma is None or self._luma.shape != luma.shape:
             started = self._luma is None
             self._steps.clear()
+            self._pending.clear()
             self._luma, self._small, self._fades = luma, small, _FadeFinder(self._floor)
             if started:
                 self._last_cut_s = time_s
@@ -69,7 +74,8 @@ class SceneDetector:
             return self._accept(time_s)  # another picture size: another scene
         score = float(cv2.mean(cv2.absdiff(luma, self._luma))[0])
         assert self._small is not None
-        self._steps.append(_Step(time_s, score, self._small))
+        self._pending.append(_Step(time_s, score, self._small))
+        self._steps.append(self._pending[-1])
         self._luma, self._small = luma, small
         cuts = self._judge(time_s - self.lag_s)
         faded_s = self._fades.feed(time_s, small)
@@ -81,7 +87,8 @@ class SceneDetector:
 
     def _judge(self, until_s: float) -> tuple[float, ...]:
         cuts: tuple[float, ...] = ()
-        for step in [s for s in self._steps if self._judged_s < s.time_s <= until_s]:
+        while self._pending and self._pending[0].time_s <= until_s:
+            step = self._pending.popleft()
             self._judged_s = step.time_s
             if step.score >= self._floor and self._stands_out(step) and self._lasts(step):
                 cuts += self._accept(step.time_s)
@@ -189,7 +196,8 @@ class FrameSampler:
         self._next_s = time_s + self._interval_s
         height = max(1, round(self._WIDTH * luma.shape[0] / luma.shape[1]))
         small = np.asarray(cv2.resize(luma, (self._WIDTH, height), interpolation=cv2.INTER_AREA))
-        if self._last is not None and self._last.shape == small.shape and mean_difference(self._last, small) < self._SAME:
+        last = self._last
+        if last is not None and last.shape == small.shape and mean_difference(last, small) < self._SAME:
             return
         self._last = small
         self._frames.append((time_s, self._reduced(rgb())))
@@ -217,3 +225,31 @@ class FrameSampler:
             if frame[0] - kept[-1][0] >= self._interval_s - 0.01 or following[0] - frame[0] >= self._interval_s - 0.01:
                 kept.append(frame)
         self._frames = kept if len(kept) <= self._max_frames else kept[::2]
+
+
+def inset_mask(lumas: list[np.ndarray]) -> np.ndarray:
+    """Where something larger than a cursor keeps moving (h, w) bool: a talking head, a video in the slide."""
+    import cv2
+
+    height, width = lumas[0].shape
+    size = (-(-width // _BLOCK_PX), -(-height // _BLOCK_PX))
+    often = np.zeros((size[1], size[0]), np.float32)
+    changes = []
+    for before, after in itertools.pairwise(lumas):
+        difference = cv2.absdiff(cv2.blur(before, (3, 3)), cv2.blur(after, (3, 3)))
+        step = cv2.resize(difference, size, interpolation=cv2.INTER_AREA)
+        changes.append(step > 2.0 + 2.5 * float(np.median(step)))
+        often += changes[-1]
+    often /= max(1, len(changes))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        cv2.morphologyEx((often > _OFTEN).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    )
+    inset = np.zeros(labels.shape, np.uint8)
+    for part in range(1, count):
+        if stats[part, cv2.CC_STAT_AREA] < _INSET_BLOCKS:
+            continue
+        at_once = np.array([int(c[labels == part].sum()) for c in changes])
+        if at_once.any() and float(np.median(at_once[at_once > 0])) >= _INSET_BLOCKS:
+            inset[labels == part] = 1
+    inset = cv2.dilate(inset, np.ones((3, 3), np.uint8))
+    return np.asarray(np.kron(inset, np.ones((_BLOCK_PX, _BLOCK_PX), np.uint8))[:height, :width] > 0)

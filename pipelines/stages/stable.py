@@ -2,7 +2,8 @@
 
 The idea is MedicalNarratives' stable chunk (3.2.5): static for at least 3 s, background = temporal median. Theirs draws
 random patches and asks for SSIM > 0.98, which is blind to what no patch hits; here every block of the reduced luma is
-compared with the sample before (motion) and with the rest's first sample (drift: slow pans; builds: what was added stays).
+compared with the sample before (motion) and with the rest's first sample (drift: slow pans; builds: what was added
+stays).
 """
 
 from collections.abc import Callable
@@ -152,7 +153,7 @@ def temporal_median(frames: list[np.ndarray]) -> np.ndarray:
     for at in range(0, result.size, strip):
         rows = [f[at : at + strip].copy() for f in flat]
         high = spare[: rows[0].size]
-        for end in range(count - 1, (count - 1) // 2, -1):
+        for end in range(count - 1, (count - 1) // 2 - 1, -1):
             for i in range(end):
                 np.maximum(rows[i], rows[i + 1], out=high)
                 np.minimum(rows[i], rows[i + 1], out=rows[i])
@@ -162,7 +163,7 @@ def temporal_median(frames: list[np.ndarray]) -> np.ndarray:
 
 
 class FrameStack:
-    """At most `limit` frames of a rest of any length, evenly spread: when full, every other one goes and the stride doubles."""
+    """At most `limit` frames of a rest, evenly spread: when full, every other one goes and the stride doubles."""
 
     def __init__(self, limit: int = 15, stride_s: float = 0.25) -> None:
         self._limit, self.stride_s = limit, stride_s
@@ -223,7 +224,7 @@ class Album:
     """At most `max_images` different pictures of one video: the longest rests, then key frames, evenly thinned."""
 
     _WIDTH, _PIXEL, _SHARE = 96, 10, 0.004
-    """Two pictures are one if at most this share of their luma at this width differs by more than `_PIXEL` grey levels."""
+    """Two pictures are one if at most this share of their luma at this width differs by more than `_PIXEL`."""
 
     def __init__(self, *, max_images: int, window_s: float, keep: Callable[[Still], str]) -> None:
         self._max_images, self._keep = max_images, keep
@@ -254,8 +255,15 @@ class Album:
             image_id = self._keep(still)
             self._small[image_id] = (still.rgb.shape, small)
         self._entries.append(
-            StableInterval(start_s=still.start_s, end_s=still.end_s, image_id=image_id, method=still.method,
-                           width=width, height=height, trace=trace)  # fmt: skip
+            StableInterval(
+                start_s=still.start_s,
+                end_s=still.end_s,
+                image_id=image_id,
+                method=still.method,
+                width=width,
+                height=height,
+                trace=trace,
+            )
         )
 
     def intervals(self) -> tuple[StableInterval, ...]:

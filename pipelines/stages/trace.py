@@ -1,13 +1,13 @@
 """The cursor's path over a rest, by what differs from the temporal median.
 
-MedicalNarratives (3.2.5): B = median of the stable chunk's frames, R_t = |F_t - B|, values under a noise threshold and in
-face boxes zeroed, cursor = arg-max of R_t. That gives a point whatever happens; here a point needs a small component that
-moves as a cursor does. Its weaknesses are met so: a cursor that rests becomes part of the median (then its *absence*
-differs: such places are recognised and the background is repaired there); a talking head always changes
-(many neighbouring blocks at once: masked); what merely appeared does not move.
+MedicalNarratives (3.2.5): B = median of the stable chunk's frames, R_t = |F_t - B|, values under a noise threshold and
+in face boxes zeroed, cursor = arg-max of R_t. That gives a point whatever happens; here a point needs a small component
+that moves as a cursor does. Its weaknesses are met so: a cursor that rests becomes part of the median (then its *absence*
+differs: such places are recognised and the background is repaired there); a talking head always changes (many
+neighbouring blocks at once: masked); what merely appeared does not move.
 
-A point is the hot spot: the tip, at the top of the component, of an arrow or hand; the centre of a cross or disc. Which of
-the two is voted over the whole rest by the shape, because a component alone is a few reduced pixels wide.
+A point is the hot spot: the tip, at the top of the component, of an arrow or hand; the centre of a cross or disc. Which
+of the two is voted over the whole rest by the shape, because a component alone is a few reduced pixels wide.
 """
 
 import itertools
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.schema import TracePoint
+from pipelines.stages.scenes import inset_mask
 from pipelines.stages.stable import temporal_median
 
 _BACKGROUND_SAMPLES = 31
@@ -27,9 +28,8 @@ _STRONG = 40.0
 _MIN_AREA_PX, _MAX_EDGE_SHARE = 4, 0.085
 _MAX_CANDIDATES = 6
 _WHOLE_CHANGE_SHARE = 0.03
-_BLOCK_PX = 8
-_INSET_BLOCKS = 10
-"""So many neighbouring blocks changing at once are an inset; a cursor, where it was and where it is, touches fewer."""
+_TIP_ABOVE = 0.4
+"""A tip is thinner than a reduced pixel, so the component begins below it: measured with the standard arrow."""
 _SPEED_SHARE = 1.25
 """Of the picture's width per second: a fast hand."""
 _GAP_S = 1.0
@@ -38,7 +38,7 @@ _MIN_POINTS = 4
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A cursor-like component, in reduced pixels (edges, not centres). `lean` is 0 for a tip at the left, 0.5 for none."""
+    """A cursor-like component, in reduced pixels (edges, not centres); `lean`: 0 tip at the left, 0.5 symmetrical."""
 
     left: float
     top: float
@@ -83,7 +83,7 @@ class CursorTracer:
         points = []
         for s in seen:
             c = s.candidate
-            x, y = (c.tip_x, c.top) if tip else ((c.left + c.right) / 2, (c.top + c.bottom) / 2)
+            x, y = (c.tip_x, c.top - _TIP_ABOVE) if tip else ((c.left + c.right) / 2, (c.top + c.bottom) / 2)
             points.append(
                 TracePoint(
                     time_s=s.time_s,
@@ -104,18 +104,26 @@ class CursorTracer:
         """Traces the first `count` samples, with the background of all that are held, and drops them."""
         samples = list(self._samples)
         lumas = [luma for _, luma in samples]
-        quiet = ~inset_mask(lumas)
+        quiet = np.where(inset_mask(lumas), 0, 255).astype(np.uint8)
         chosen = lumas[:: max(1, len(lumas) // _BACKGROUND_SAMPLES)]
         background = temporal_median(chosen)
         limit = _limits(chosen, background)
         if self._background is not None:
             background = _carry_on(background, self._background, limit)
         found = [candidates(luma, background, limit, quiet) for luma in lumas]
-        for seen in ghosts(lumas, background, found):
-            rows, columns = _box(max((c for _, c in seen), key=lambda c: (c.right - c.left) * (c.bottom - c.top)), 2)
-            clear = [lumas[i][rows, columns] for i, _ in seen[:: max(1, len(seen) // 15)]]
-            background[rows, columns] = temporal_median(clear)
+        for _ in range(2):
+            places = ghosts(lumas, background, found)
+            if not places:
+                break
+            for seen in places:
+                largest = max((c for _, c in seen), key=lambda c: (c.right - c.left) * (c.bottom - c.top))
+                rows, columns = _box(largest, 2)
+                clear = [lumas[i][rows, columns] for i, _ in seen[:: max(1, len(seen) // 15)]]
+                background[rows, columns] = temporal_median(clear)
             found = [candidates(luma, background, limit, quiet) for luma in lumas]
+        for seen in ghosts(lumas, background, found):
+            for i, ghost in seen:
+                found[i].remove(ghost)
         self._background = background
         start = self._seen[-1] if self._seen else None
         self._seen += best_path([(t, c) for (t, _), c in zip(samples[:count], found[:count], strict=True)],
@@ -124,49 +132,25 @@ class CursorTracer:
             self._samples.popleft()
 
 
-def inset_mask(lumas: list[np.ndarray]) -> np.ndarray:
-    """Where something larger than a cursor keeps moving (h, w) bool: a talking head, a video in the slide."""
-    import cv2
-
-    height, width = lumas[0].shape
-    size = (-(-width // _BLOCK_PX), -(-height // _BLOCK_PX))
-    often = np.zeros((size[1], size[0]), np.float32)
-    changes = []
-    for before, after in itertools.pairwise(lumas):
-        step = cv2.resize(cv2.absdiff(cv2.blur(before, (3, 3)), cv2.blur(after, (3, 3))), size, interpolation=cv2.INTER_AREA)
-        changes.append(step > 2.0 + 2.5 * float(np.median(step)))
-        often += changes[-1]
-    often /= max(1, len(changes))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        cv2.morphologyEx((often > 0.08).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    )
-    inset = np.zeros(labels.shape, np.uint8)
-    for part in range(1, count):
-        if stats[part, cv2.CC_STAT_AREA] < _INSET_BLOCKS:
-            continue
-        at_once = np.array([int(c[labels == part].sum()) for c in changes])
-        if at_once.any() and float(np.median(at_once[at_once > 0])) >= _INSET_BLOCKS:
-            inset[labels == part] = 1
-    inset = cv2.dilate(inset, np.ones((3, 3), np.uint8))
-    return np.asarray(np.kron(inset, np.ones((_BLOCK_PX, _BLOCK_PX), np.uint8))[:height, :width] > 0)
-
-
 def candidates(luma: np.ndarray, background: np.ndarray, limit: np.ndarray, quiet: np.ndarray) -> list[Candidate]:
-    """The cursor-sized components of |luma - background| above `limit` where `quiet`, strongest first."""
+    """The cursor-sized components of |luma - background| above `limit` where `quiet` is 255, strongest first."""
     import cv2
 
     residual = cv2.absdiff(luma, background)
-    over = cv2.compare(residual, limit, cv2.CMP_GT)
-    over[~quiet] = 0
-    if cv2.countNonZero(over) > _WHOLE_CHANGE_SHARE * over.size:
+    over = cv2.bitwise_and(cv2.compare(residual, limit, cv2.CMP_GT), quiet)
+    changed = cv2.countNonZero(over)
+    if changed < _MIN_AREA_PX or changed > _WHOLE_CHANGE_SHARE * over.size:
         return []
-    closed = cv2.morphologyEx(over, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    count, _, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    x0, y0, wide, high = cv2.boundingRect(over)
+    x0, y0 = max(0, x0 - 2), max(0, y0 - 2)
+    part = over[y0 : y0 + high + 4, x0 : x0 + wide + 4]
+    closed = cv2.morphologyEx(part, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
     largest = _MAX_EDGE_SHARE * luma.shape[1]
     found = [
-        _candidate(residual, over, *(int(v) for v in stats[part, :4]))
-        for part in range(1, min(count, 200))
-        if stats[part, cv2.CC_STAT_AREA] >= _MIN_AREA_PX and max(stats[part, 2:4]) <= largest and min(stats[part, 2:4]) >= 2
+        _candidate(residual, over, x0 + int(x), y0 + int(y), int(w), int(h))
+        for x, y, w, h, area in stats[1:200]
+        if area >= _MIN_AREA_PX and max(w, h) <= largest and min(w, h) >= 2
     ]
     return sorted(found, key=lambda c: -c.contrast * (c.bottom - c.top))[:_MAX_CANDIDATES]
 
@@ -192,13 +176,13 @@ def _limits(chosen: list[np.ndarray], background: np.ndarray) -> np.ndarray:
     import cv2
 
     noise = temporal_median([cv2.absdiff(luma, background) for luma in chosen])
-    wide = cv2.blur(noise.astype(np.float32), (5, 5))
+    wide = np.asarray(cv2.blur(noise.astype(np.float32), (5, 5)))
     return np.clip(_NOISE_FLOOR + _NOISE_FACTOR * wide, 0, 255).astype(np.uint8)
 
 
 def _carry_on(background: np.ndarray, before: np.ndarray, limit: np.ndarray) -> np.ndarray:
     """The new background, but the former one where a small thing appeared in it: a cursor that came to rest."""
-    for part in candidates(background, before, limit, np.ones(limit.shape, bool)):
+    for part in candidates(background, before, limit, np.full(limit.shape, 255, np.uint8)):
         if _detail(background, part) > _detail(before, part):
             rows, columns = _box(part, 2)
             background[rows, columns] = before[rows, columns]
@@ -225,7 +209,7 @@ def ghosts(
     """Where a cursor that rested long has become background: sample numbers and components, per place.
 
     There the samples *without* cursor differ. Such a place is found together with the true cursor elsewhere, and when
-    it is not found nothing else is, for then the cursor is there. With two places only, which is which is told by detail.
+    it is not found nothing else is, for then the cursor is there; or it is told by detail, which a cursor adds.
     """
     places: dict[tuple[float, float], list[tuple[int, Candidate]]] = {}
     for i, components in enumerate(found):
@@ -233,18 +217,19 @@ def ghosts(
             centre = ((c.left + c.right) / 2, (c.top + c.bottom) / 2)
             key = next((k for k in places if abs(k[0] - centre[0]) <= 2 and abs(k[1] - centre[1]) <= 2), centre)
             places.setdefault(key, []).append((i, c))
-    result = []
     busy = sum(bool(c) for c in found)
+    by_company, by_detail = [], []
     for seen in places.values():
         together = sum(len(found[i]) > 1 for i, _ in seen)
-        without = len(found) - len(seen)
-        if len(seen) < 3 or 2 * together < len(seen) or busy - len(seen) > 0.25 * without:
+        if len(seen) < 3 or 2 * together < len(seen):
             continue
-        smoother = sum(_detail(lumas[i], c) < _detail(background, c) for i, c in seen)
         companions = {(int(o.left) // 8, int(o.top) // 8) for i, c in seen for o in found[i] if o is not c}
-        if len(companions) > 3 or 2 * smoother > len(seen):
-            result.append(seen)
-    return result
+        if busy - len(seen) <= 0.15 * (len(found) - len(seen)) and len(companions) > 3:
+            by_company.append(seen)
+        smoother = sum(_detail(lumas[i], c) < _detail(background, c) for i, c in seen)
+        if 2 * smoother > len(seen):
+            by_detail.append(seen)
+    return by_company or by_detail
 
 
 def best_path(samples: list[tuple[float, list[Candidate]]], width: int, start: _Seen | None) -> list[_Seen]:

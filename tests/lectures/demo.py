@@ -5,6 +5,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import sys
 import tempfile
@@ -85,6 +86,12 @@ def render_original(name: str, folder: Path) -> Path:
     film = FILMS[name]
     length = {key: value for key, value in film.settings.items() if key == "duration_s"}
     return render.render(film.lecture, folder / f"{Path(name).stem}.original.mp4", **length)
+
+
+def load_truth(video: Path) -> dict[str, Any]:
+    """The truth beside a rendered video, see `render`."""
+    known: dict[str, Any] = json.loads(video.with_suffix(".truth.json").read_bytes())
+    return known
 
 
 def cut_off(path: Path, at_s: float) -> None:

@@ -77,7 +77,7 @@ _PHOTOGRAPHS: dict[str, _Crop] = {
     "tissue": _Crop("ihc.png", (0, 0, 512, 512), {
         "large gland": (60, 60, 230, 220), "stroma": (190, 260, 290, 400), "round gland": (260, 320, 375, 490)}),
     "tissue_gland": _Crop("ihc.png", (240, 0, 480, 180), {
-        "lumen": (315, 95, 375, 185), "nuclei": (385, 45, 445, 105)}),
+        "lumen": (315, 95, 375, 175), "nuclei": (385, 45, 445, 105)}),
     "tissue_stroma": _Crop("ihc.png", (60, 190, 380, 430), {
         "blue cells": (215, 260, 285, 310), "gland edge": (150, 225, 240, 265)}),
     "tissue_round": _Crop("ihc.png", (180, 290, 460, 500), {
@@ -153,7 +153,7 @@ _ORIGIN = (98, 134, 72)
 def _pane(plane: str, at_mm: int) -> np.ndarray:
     axis, across, up, mirrored = _PLANES[plane]
     first, second = (i for i in range(3) if i != axis)
-    cut = np.take(_volume(), at_mm + _ORIGIN[axis], axis=axis)
+    cut = np.moveaxis(_volume(), axis, 0)[at_mm + _ORIGIN[axis]]
     columns = slice(across[0] + _ORIGIN[first], across[1] + _ORIGIN[first])
     rows = slice(max(0, up[0] + _ORIGIN[second]), up[1] + _ORIGIN[second])
     shown = np.flipud(cut[columns, rows].T)

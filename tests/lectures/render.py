@@ -1,7 +1,7 @@
 """Renders a lecture to a video file whose truth is known: every word, cut, region and cursor position.
 
-Nothing grows with the length: a longer film repeats the lecture, frames and sound are made as they are encoded, and the
-truth's cursor samples are written as they happen. The narration is the `heart` voice of hibari-tts.
+A longer film repeats the lecture; frames, sound and cursor samples are made as they are written, so that memory does not
+grow with the length (but for the words' list). The narration is the `heart` voice of hibari-tts.
 """
 
 import functools
@@ -21,12 +21,9 @@ from tests.lectures.pictures import Screen, paste
 from tests.lectures.script import Lecture, Scene, Sentence
 
 SAMPLE_RATE = 24_000
-LEAD_S, GAP_S, TAIL_S = 1.0, 0.85, 1.0
-"""Silence before a scene's first sentence, after each sentence, and before the cut."""
-TRAVEL_S, DWELL_S = 0.7, 1.1
-"""The cursor's time to a region, and its rest between two gestures within it."""
-VFR_STEPS = (2, 2, 4, 1, 3, 6)
-"""Half frame periods between frames where the frame rate varies: two thirds of the nominal rate on average."""
+LEAD_S, GAP_S, TAIL_S = 1.0, 0.85, 1.0  # silence before a scene's first sentence, between sentences, before the cut
+TRAVEL_S, DWELL_S = 0.7, 1.1  # the cursor's time to a region, and its rest between two gestures within it
+VFR_STEPS = (2, 2, 4, 1, 3, 6)  # half frame periods between frames of a varying rate: two thirds of the nominal one
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,26 +232,25 @@ def render(
     placed = list(unroll(plan(lecture, fps), end_s))
     known = truth(lecture, placed, [screen_of(p.scene) for p in placed], audio and lecture.sound == "speech")
     head = {"name": lecture.name, "size": list(size), "fps": fps, **known}
-    options = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
+    flags = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
     with (
-        av.open(str(stored), "w", options=options) as container,
+        av.open(str(stored), "w", options=flags) as container,
         path.with_suffix(".truth.json").open("w", encoding="utf-8") as notes,
     ):
-        streams: list[Any] = []
-        if video:
-            streams.append(container.add_stream("libx264", rate=fps, options={"preset": preset, "crf": "23"}))
-            streams[0].width, streams[0].height = size[::-1] if rotation % 180 else size
-            streams[0].pix_fmt = pixel_format
-            streams[0].codec_context.time_base = Fraction(1, 2 * fps)
+        options = {"preset": preset, "crf": "23"}
+        film: Any = container.add_stream("libx264", rate=fps, options=options) if video else None
+        if film:
+            film.width, film.height = size[::-1] if rotation % 180 else size
+            film.pix_fmt = pixel_format
+            film.codec_context.time_base = Fraction(1, 2 * fps)
         speech = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if audio else None
         notes.write(json.dumps(head)[:-1] + ', "cursor": [')
         separator = "\n"
         for p in placed:
             samples = sound(lecture, p) if audio else np.zeros(0, np.float32)
             first, heard = round(p.start_s * SAMPLE_RATE), 0
-            screen = screen_of(p.scene)
-            way = moves(p, screen)
-            for step in frame_steps(p, fps, vfr) if video else ():
+            way = moves(p, screen := screen_of(p.scene))
+            for step in frame_steps(p, fps, vfr) if film else ():
                 time_s = step / (2 * fps)
                 until = max(heard, round(time_s * SAMPLE_RATE) - first)
                 _encode_sound(container, speech, samples[heard:until], first + heard)
@@ -262,12 +258,12 @@ def render(
                 tip = position(way, time_s) if p.scene.picture else None
                 frame = _frame(np.rot90(paste(screen, time_s, tip), -rotation // 90), pixel_format)
                 frame.pts, frame.time_base = step, Fraction(1, 2 * fps)
-                container.mux(streams[0].encode(frame))
+                container.mux(film.encode(frame))
                 x, y = tip or (0, 0)
                 notes.write(separator + json.dumps({"time_s": time_s, "x": x, "y": y, "visible": tip is not None}))
                 separator = ",\n"
             _encode_sound(container, speech, samples[heard:], first + heard)
-        for stream in (*streams, *([speech] if speech else [])):
+        for stream in container.streams:
             container.mux(stream.encode(None))
         notes.write("]}\n")
     if rotation:
@@ -302,9 +298,3 @@ def _turn(stored: Path, path: Path, rotation: int) -> None:
     flags = ["-hide_banner", "-loglevel", "error", "-y", "-display_rotation", str(rotation)]
     subprocess.run([get_ffmpeg_exe(), *flags, "-i", str(stored), "-c", "copy", str(path)], check=True)
     stored.unlink()
-
-
-def load_truth(video: Path) -> dict[str, Any]:
-    """The truth beside a rendered video."""
-    known: dict[str, Any] = json.loads(video.with_suffix(".truth.json").read_bytes())
-    return known

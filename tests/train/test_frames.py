@@ -22,22 +22,27 @@ from train.frame_data import (
     without_copies,
 )
 from train.frame_head import Frames, calibrate, cross_validate, evaluate, fit
-from train.frame_screens import empty_screen, fundus, screen
+from train.frame_screens import empty_screen, screen
+from train.frame_synthesis import fundus, restained
 from train.frames import run, supported
 
 
 def stripes(seed: int, *, red: bool) -> np.ndarray:
-    """A picture of one of two obvious kinds: red blobs, or a blue checkerboard."""
+    """A picture of one of two obvious kinds, otherwise varied: red discs, or blue squares."""
     import cv2
 
     rng = np.random.default_rng(seed)
-    picture = np.full((96, 128, 3), 235, np.uint8)
-    for _ in range(14):
-        x, y, r = (int(v) for v in (rng.integers(0, 128), rng.integers(0, 96), rng.integers(6, 16)))
+    paper = int(rng.integers(40, 250))
+    picture = np.full((int(rng.integers(70, 140)), int(rng.integers(70, 140)), 3), paper, np.uint8)
+    height, width = picture.shape[:2]
+    radius = int(rng.integers(4, 24))
+    for _ in range(int(rng.integers(3, 30))):
+        x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
+        shade = int(rng.integers(0, 60))
         if red:
-            cv2.circle(picture, (x, y), r, (190, 20, 40), -1)
+            cv2.circle(picture, (x, y), radius, (230 - shade, 20, shade), -1)
         else:
-            cv2.rectangle(picture, (x, y), (x + r, y + r), (30, 60, 200), -1)
+            cv2.rectangle(picture, (x, y), (x + radius, y + radius), (shade, 60, 230 - shade), -1)
     return picture
 
 
@@ -173,6 +178,15 @@ def test_screens_are_drawn_from_the_seed() -> None:
     assert all(max(f.shape) == 256 and f.dtype == np.uint8 for f in frames)
     red = [((f[..., 0] > 120) & (f[..., 1] < 90)).mean() for f in frames]
     assert min(red) > 0.01
+
+
+def test_restaining_keeps_the_tissue_and_changes_its_colour() -> None:
+    tissue = read_picture(package_file("skimage", "ihc.png"))[:128, :128]
+    stained = [restained(tissue, np.random.default_rng(seed)) for seed in range(6)]
+    dark = tissue.astype(float).mean(2)
+    assert all(np.corrcoef(dark.ravel(), s.astype(float).mean(2).ravel())[0, 1] > 0.8 for s in stained)
+    redness = [float(s[..., 0].mean()) - float(s[..., 2].mean()) for s in stained]
+    assert max(redness) - min(redness) > 20
 
 
 def test_held_out_logits_come_from_heads_that_never_saw_the_group() -> None:

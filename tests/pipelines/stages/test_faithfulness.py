@@ -22,6 +22,8 @@ SAID = (
         ("Kidney with two cysts.", "side"),
         ("Bilateral kidney with two cysts.", "side"),
         ("Right kidney with three cysts.", "number"),
+        ("Two consolidation areas in the chest.", "number"),
+        ("Left heart.", "side"),
         ("Right kidney with cysts.", "number"),
         ("A consolidation of 4 centimeters.", "number"),
         ("Chest x-ray shows pneumothorax.", "negation"),
@@ -63,10 +65,13 @@ def test_discourse_right_is_no_side():
 
 @given(
     st.lists(
-        st.sampled_from(["left", "right", "no", "not", "kidney", "liver", "cyst", "fracture", "three", "4", "shows", ",", ".", "and", "the", "x-ray", "isn't"]),
+        st.sampled_from(
+            ["left", "right", "no", "not", "kidney", "liver", "cyst", "fracture", "three", "4", "shows", ",", ".", "and",
+             "the", "x-ray", "isn't"]
+        ),
         max_size=25,
     )
-)
+)  # fmt: skip
 def test_a_transcript_is_faithful_to_itself(words):
     text = " ".join(words)
     share, failure = judge(text, text, TextSettings())

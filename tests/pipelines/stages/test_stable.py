@@ -1,0 +1,169 @@
+"""Where the picture rests, the median, the bounded stack, the cursor-free image and the album."""
+
+import numpy as np
+import pytest
+from skimage import data
+
+from pipelines.schema import TracePoint
+from pipelines.stages.stable import Album, FrameStack, Rest, RestDetector, Still, cursor_free, temporal_median
+
+HEIGHT, WIDTH = 270, 480
+
+
+def tissue() -> np.ndarray:
+    import cv2
+
+    grey = cv2.cvtColor(data.immunohistochemistry(), cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, (WIDTH + 200, HEIGHT + 200), interpolation=cv2.INTER_AREA)
+
+
+def retina() -> np.ndarray:
+    import cv2
+
+    return cv2.resize(cv2.cvtColor(data.retina(), cv2.COLOR_RGB2GRAY), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+
+
+def rests(frames: list[np.ndarray]) -> list[Rest]:
+    """At ten samples a second, with noise."""
+    detector, found = RestDetector(), []
+    rng = np.random.default_rng(0)
+    for i, frame in enumerate(frames):
+        luma = np.clip(frame + rng.normal(0, 2.5, frame.shape), 0, 255).astype(np.uint8)
+        found.append(detector.feed(i / 10, luma))
+    found.append(detector.finish())
+    return [r for r in found if r]
+
+
+def test_rest_ends_with_the_last_sample_before_the_change() -> None:
+    still = tissue()[:HEIGHT, :WIDTH]
+    (first, second) = rests([still] * 60 + [retina()] * 60)
+    assert first == Rest(0.0, 5.9)
+    assert second == Rest(6.0, 11.9)
+
+
+def test_cursor_and_talking_head_do_not_break_rest() -> None:
+    frames = []
+    rng = np.random.default_rng(1)
+    for i in range(120):
+        frame = retina().copy()
+        frame[170:250, 380:460] = rng.integers(60, 200, (10, 10)).repeat(8, 0).repeat(8, 1)
+        x, y = 40 + 2 * i, 100 + int(50 * np.sin(i / 9))
+        frame[y : y + 16, x : x + 12] = 255
+        frames.append(frame)
+    assert rests(frames) == [Rest(0.0, 11.9)]
+
+
+@pytest.mark.parametrize("pixels_per_second", [2.5, 10, 60])
+def test_a_pan_however_slow_is_no_rest(pixels_per_second: float) -> None:
+    import cv2
+
+    wide = tissue().astype(np.float32)
+    frames = []
+    for i in range(100):
+        shift = np.float32([[1, 0, -pixels_per_second * i / 10], [0, 1, 0]])
+        frames.append(cv2.warpAffine(wide, shift, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT))
+    assert all(r.end_s - r.start_s < 3 for r in rests(frames))
+
+
+def test_an_added_line_of_text_begins_another_rest() -> None:
+    import cv2
+
+    before = np.full((HEIGHT, WIDTH), 240, np.uint8)
+    cv2.putText(before, "Acute stroke", (30, 60), 0, 1.2, 20, 2, cv2.LINE_AA)
+    after = before.copy()
+    cv2.putText(after, "Time is brain: treat within hours", (30, 130), 0, 0.7, 20, 2, cv2.LINE_AA)
+    (first, second) = rests([before] * 50 + [after] * 60)
+    assert first.end_s == pytest.approx(5.0, abs=0.11)
+    assert second.start_s == pytest.approx(5.0, abs=0.11)
+    assert second.end_s == pytest.approx(10.9)
+
+
+def test_a_parked_cursor_begins_no_other_rest() -> None:
+    moved = retina().copy()
+    moved[100:118, 200:214] = 255
+    assert rests([retina()] * 50 + [moved] * 50) == [Rest(0.0, 9.9)]
+
+
+def test_moving_video_never_rests() -> None:
+    frames = [np.roll(tissue(), (7 * i, 11 * i), (0, 1))[:HEIGHT, :WIDTH] for i in range(60)]
+    assert rests(frames) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 15, 34])
+def test_temporal_median_is_the_lower_median(count: int) -> None:
+    values = np.random.default_rng(count).integers(0, 256, (count, 61, 83, 3), dtype=np.uint8)
+    expected = np.sort(values, axis=0)[(count - 1) // 2]
+    np.testing.assert_array_equal(temporal_median(list(values)), expected)
+
+
+def test_the_stack_is_bounded_and_even_whatever_the_length() -> None:
+    stack = FrameStack(limit=15, stride_s=0.25)
+    for i in range(36000):
+        stack.add(i / 10, np.zeros(1, np.uint8))
+    times = [t for t, _ in stack.frames]
+    assert 8 <= len(times) <= 15
+    assert times[0] == 0
+    assert np.ptp(np.diff(times)) < 1
+    assert times[-1] > 3000
+
+
+def test_cursor_free_even_where_the_cursor_rested_most_of_the_time() -> None:
+    clean = np.repeat(retina()[..., None], 3, 2)
+    frames, trace = [], []
+    for i in range(15):
+        x, y = (100, 100) if i < 10 else (200 + 20 * i, 60)
+        shown = clean.copy()
+        shown[y : y + 16, x : x + 10] = (255, 0, 0)
+        frames.append((float(i), shown))
+        trace.append((float(i), float(x), float(y)))
+    plain = cursor_free(frames, [], 20)
+    assert not np.array_equal(plain, clean)
+    np.testing.assert_array_equal(cursor_free(frames, trace, 20), clean)
+
+
+def album(max_images: int) -> tuple[Album, list[Still]]:
+    kept: list[Still] = []
+
+    def keep(still: Still) -> str:
+        kept.append(still)
+        return f"image-{len(kept)}"
+
+    return Album(max_images=max_images, window_s=20.0, keep=keep), kept
+
+
+def still(seed: int, start_s: float, end_s: float, method: str = "median") -> Still:
+    coarse = np.random.default_rng(seed).integers(0, 256, (9, 16, 3), dtype=np.uint8)
+    return Still(start_s=start_s, end_s=end_s, method=method, rgb=coarse.repeat(20, 0).repeat(20, 1))
+
+
+def test_a_slide_shown_again_shares_its_image() -> None:
+    book, kept = album(10)
+    for seed, start_s in ((1, 0), (2, 10), (1, 20)):
+        book.add(still(seed, start_s, start_s + 10), (TracePoint(time_s=start_s, x=1, y=1, confidence=1),))
+    assert [i.image_id for i in book.intervals()] == ["image-1", "image-2", "image-1"]
+    assert len(kept) == 2
+    assert (book.intervals()[0].width, book.intervals()[0].height) == (320, 180)
+
+
+def test_the_longest_rests_stay() -> None:
+    book, _ = album(3)
+    lengths = [5, 9, 4, 3, 12, 7, 6]
+    for i, length in enumerate(lengths):
+        if book.has_room(length):
+            book.add(still(i, 20 * i, 20 * i + length))
+    assert [round(i.end_s - i.start_s) for i in book.intervals()] == [9, 12, 7]
+
+
+def test_key_frames_are_thinned_evenly_and_give_way_to_rests() -> None:
+    book, kept = album(8)
+    for i in range(200):
+        if book.has_room_for_key_frame(20.0 * i):
+            book.add(still(i, 20.0 * i, 20.0 * i + 20, "key_frame"))
+    starts = [i.start_s for i in book.intervals()]
+    assert len(starts) <= 8
+    assert starts[-1] > 2500
+    assert np.diff(starts).max() <= 3 * np.diff(starts).min()
+    assert len(kept) < 60
+    book.add(still(999, 5000, 5004))
+    assert book.intervals()[-1].method == "median"
+    assert len(book.intervals()) <= 8
