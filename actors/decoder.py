@@ -14,8 +14,9 @@ from typing import IO
 
 import msgspec
 
-from actors.requests import AudioWindow, Done, Failed, Looked, Message, Probed, Request, Screened, encode
+from actors.requests import AudioWindow, Done, Failed, Looked, Message, Probed, Request, Screened
 from pipelines.errors import RowError
+from pipelines.job import to_bytes
 from pipelines.resources import Resources
 from pipelines.schema import Reason
 
@@ -42,7 +43,7 @@ class Decoder:
             RowError: what the child reports, or `deadline`, or `decoder_crashed` with the signal that ended it.
         """
         connection = self._ready()
-        connection.send_bytes(encode(request))
+        connection.send_bytes(to_bytes(request))
         finished = False
         left_s = self._allowed_s(duration_s)
         try:

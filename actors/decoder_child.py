@@ -29,11 +29,11 @@ from actors.requests import (
     Screened,
     ScreenRequest,
     Small,
-    encode,
 )
 from pipelines import media
 from pipelines.errors import RowError
 from pipelines.image_file import ImageFile
+from pipelines.job import to_bytes
 from pipelines.schema import Probe, Reason
 from pipelines.stages import audio as audio_pass
 from pipelines.stages import probe as probing
@@ -101,12 +101,12 @@ def serve(connection: Connection) -> None:
             request = decoder.decode(connection.recv_bytes())
             try:
                 for message in answer(request):
-                    connection.send_bytes(encode(message))
-                connection.send_bytes(encode(Done()))
+                    connection.send_bytes(to_bytes(message))
+                connection.send_bytes(to_bytes(Done()))
             except RowError as error:
-                connection.send_bytes(encode(Failed(reason=error.reason, detail=error.detail)))
+                connection.send_bytes(to_bytes(Failed(reason=error.reason, detail=error.detail)))
             except MemoryError:
-                connection.send_bytes(encode(Failed(reason=Reason.OUT_OF_MEMORY, detail="the decoder's memory limit")))
+                connection.send_bytes(to_bytes(Failed(reason=Reason.OUT_OF_MEMORY, detail="the decoder's memory limit")))
 
 
 def _die_with_parent(parent: int) -> None:

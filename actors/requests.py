@@ -1,9 +1,6 @@
 """What a decoder is asked and what it answers: msgpack structures, checked on arrival on both sides."""
 
-from typing import Any
-
 import msgspec
-import numpy as np
 
 from pipelines.config import Config, LookSettings
 from pipelines.schema import Probe, Reason, Span, StableInterval
@@ -86,14 +83,3 @@ class Failed(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 Message = Probed | Screened | Looked | AudioWindow | Done | Failed
-
-
-def encode(message: Any) -> bytes:
-    """A request or message as bytes; NumPy's numbers become Python's."""
-    return msgspec.msgpack.encode(message, enc_hook=_plain)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} cannot be sent")

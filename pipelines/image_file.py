@@ -3,10 +3,9 @@
 import hashlib
 import os
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
@@ -14,14 +13,7 @@ import pyarrow.parquet as pq
 from pipelines.arrow import arrow_schema
 from pipelines.media import to_jpeg
 from pipelines.schema import Image
-
-
-class Still(Protocol):
-    """A picture and the time it stands for (`pipelines.stages.look.Still`)."""
-
-    start_s: float
-    end_s: float
-    rgb: np.ndarray
+from pipelines.stages.stable import Still
 
 
 def filesystem(uri: str) -> tuple[Any, str]:

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
 from pipelines.errors import RowError
 from pipelines.schema import Status, Video
@@ -38,9 +39,20 @@ class Job:
         return Job(video=video)
 
 
+def to_bytes(message: object) -> bytes:
+    """Msgpack; NumPy's numbers, which models and detectors return, become Python's."""
+    return msgspec.msgpack.encode(message, enc_hook=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be sent")
+
+
 def pack(job: Job) -> bytes:
     """The job as one binary value: Ray sees a single typed column, whatever the row holds."""
-    return msgspec.msgpack.encode(job)
+    return to_bytes(job)
 
 
 def unpack(data: bytes) -> Job:

@@ -3,7 +3,7 @@
 It is how an input that keeps killing an actor's process is found, and what the progress display reads.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ class Ledger:
     _durations: dict[str, float] = field(default_factory=dict)
     _finished: set[str] = field(default_factory=set)
     _rows: Counter[str] = field(default_factory=Counter)
-    _seconds: Counter[str] = field(default_factory=Counter)
+    _seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def begin(self, stage: str, row_id: str, node_id: str) -> int:
         """Note that a process on `node_id` starts on a row; returns how many processes died on it at this stage.
@@ -68,7 +68,7 @@ class Ledger:
             done_video_s=sum(self._durations.get(r, 0.0) for r in self._finished),
             known_video_s=sum(self._durations.values()),
             known=len(self._durations),
-            stages={n: (working[n], self._rows[n], float(self._seconds[n])) for n in names},
+            stages={n: (working[n], self._rows[n], self._seconds[n]) for n in names},
         )
 
     def _is_alive(self, node_id: str) -> bool:

@@ -1,6 +1,7 @@
 """The screen's verdict as a manifest that `curate` accepts."""
 
 import io
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from pipelines.store import Store
 def write_accepted(out: str) -> int:
     """Write `OUT/accepted.parquet`: id, address and domain of every accepted video; returns how many."""
     store = Store(out)
-    accepted = [
+    accepted: list[dict[str, Any]] = [
         {"video_id": v.video_id, "uri": v.uri, "screened_domain": str(v.domain), "screened_share": v.domain_share}
         for v in rows(store.out)
         if v.status is Status.OK

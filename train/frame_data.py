@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import hashlib
 import importlib.util
 from collections.abc import Iterator, Sequence
@@ -204,6 +205,7 @@ def grey(plane: np.ndarray) -> np.ndarray:
     return np.repeat(np.round(scaled * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
+@functools.cache
 def held_out_hashes() -> np.ndarray:
     """Difference hashes (N, 256) of every held-out picture and of every MNI152 slice, in all eight orientations."""
     pictures = [read_picture(package_file(package, name)) for package, names in HELD_OUT.items() for name in names]

@@ -72,7 +72,7 @@ def cross_validate(frames: Frames, classes: int) -> tuple[float, np.ndarray]:
     """The strength with the least held-out loss, and every frame's logits from a head that never saw its group."""
     folds = _folds(frames)
     best: tuple[float, float, np.ndarray] | None = None
-    for strength in (0.03, 0.3, 3.0):
+    for strength in (0.03, 0.1, 0.3, 1.0):
         logits = np.zeros((len(frames.labels), classes))
         for fold in np.unique(folds):
             head = fit(frames, np.flatnonzero(folds != fold), classes, strength)
@@ -109,7 +109,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Figures of held-out frames: their picture, and all like it, were in no fold that judged them."""
     chosen, sure = probabilities.argmax(1), probabilities.max(1) > THRESHOLD
-    medical = 1 - probabilities[:, list(domains).index(Domain.NONMEDICAL)]
+    nonmedical = list(domains).index(Domain.NONMEDICAL)
+    medical = 1 - probabilities[:, nonmedical]
     per_domain = {}
     for index, domain in enumerate(domains):
         own, said = frames.labels == index, chosen == index
@@ -124,7 +125,7 @@ def evaluate(
             "precision_at_0.64": _share(own[said & sure]),
             "confused_with": {name: round(n / int(own.sum()), 3) for name, n in wrong.most_common(3)},
         }
-    not_medical = frames.labels == list(domains).index(Domain.NONMEDICAL)
+    not_medical = frames.labels == nonmedical
     real, drawn = not_medical & (frames.pictures >= 0), not_medical & (frames.pictures < 0)
     return {
         "method": f"leave-group-out in {FOLDS} folds over composed frames; temperature, "
@@ -133,6 +134,7 @@ def evaluate(
         "domains": per_domain,
         "medical_at_0.64": {
             "medical frames found": _share(medical[~not_medical] > THRESHOLD),
+            "non-medical pictures counted for a domain": _share((sure & (chosen != nonmedical))[real]),
             "non-medical pictures taken for medical": _share(medical[real] > THRESHOLD),
             "screens without a picture taken for medical": _share(medical[drawn] > THRESHOLD),
         },

@@ -44,15 +44,56 @@ _STAINS = {
 def restained(picture: np.ndarray, rng: Rng) -> np.ndarray:
     """A tissue picture as other laboratories stain it: other strengths, and often DAB in the place of eosin.
 
-    Method: stain augmentation in the space of haematoxylin and eosin (Tellez et al., 2018).
+    Method: stain augmentation (Tellez et al., 2018) on a separation into haematoxylin and one counterstain.
     """
-    names = ("haematoxylin", "eosin", "DAB")
-    stains = np.array([np.array(_STAINS[n]) / np.linalg.norm(_STAINS[n]) for n in names])
+    pair = np.stack([_stain("haematoxylin"), _stain("eosin")])
     density = -np.log((picture.astype(np.float64) + 1) / 256)
-    amounts = density @ np.linalg.inv(stains) * rng.uniform(0.7, 1.4, 3)
-    if rng.random() < 0.5:
-        amounts[..., [1, 2]] = amounts[..., [2, 1]]
-    return np.asarray(np.clip(256 * np.exp(-amounts @ stains) - 1, 0, 255), dtype=np.uint8)
+    amounts = np.maximum(density @ np.linalg.pinv(pair), 0)
+    return _stained(amounts[..., 0] * rng.uniform(0.6, 1.3), amounts[..., 1] * rng.uniform(0.7, 1.8), rng)
+
+
+def tissue(rng: Rng) -> np.ndarray:
+    """A drawn section (384, 384, 3): fibrous stroma, nuclei, glands around pale lumina. Not real tissue."""
+    import cv2
+
+    size = 384
+    nuclei, plasma = np.zeros((size, size)), np.zeros((size, size))
+    fibres = cv2.GaussianBlur(rng.normal(0, 1, (size, size)), (0, 0), rng.uniform(1, 2), sigmaY=rng.uniform(2, 8))
+    plasma += rng.uniform(0.02, 0.25) * (1 + fibres / (fibres.std() + 1e-6)).clip(0)
+    centres = [rng.uniform(0, size, 2) for _ in range(rng.integers(40, 400))]
+    grain = rng.uniform(0.2, 0.6)
+    for _ in range(rng.integers(0, 6)):
+        middle, radius, turns = rng.uniform(0, size, 2), rng.uniform(35, 110), rng.uniform(0, 6.3, 3)
+        angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+        wave = radius * (1 + 0.12 * np.sin(2 * angles + turns[0]) + 0.08 * np.sin(5 * angles + turns[1]))
+        ring = np.stack([np.cos(angles) * rng.uniform(0.6, 1), np.sin(angles)], 1) * wave[:, None]
+        gland = np.zeros((size, size))
+        cv2.fillPoly(gland, [(middle + ring).astype(np.int32)], float(rng.uniform(0.5, 1.5)))
+        texture = cv2.GaussianBlur(rng.normal(0, 1, (size, size)), (0, 0), 1.5)
+        gland *= (1 + grain * texture / (texture.std() + 1e-6)).clip(0.2)
+        cv2.fillPoly(gland, [(middle + ring * rng.uniform(0.1, 0.5)).astype(np.int32)], 0.0)
+        plasma = np.where(gland > 0, gland, plasma)
+        centres += [middle + r * rng.uniform(0.7, 0.85) for r in np.repeat(ring, 2, axis=0)]
+    edge = rng.uniform(2, 5)
+    for x, y in centres:
+        axes = (max(1, int(edge * rng.uniform(0.6, 1.3))), max(1, int(edge * rng.uniform(1, 2))))
+        cv2.ellipse(nuclei, (int(x), int(y)), axes, rng.uniform(0, 180), 0, 360, float(rng.uniform(0.4, 1.3)), -1)
+    blur = rng.uniform(0.5, 1.3)
+    return _stained(cv2.GaussianBlur(nuclei, (0, 0), blur), cv2.GaussianBlur(plasma, (0, 0), blur), rng)
+
+
+def _stain(name: str) -> np.ndarray:
+    density = np.array(_STAINS[name])
+    return np.asarray(density / np.linalg.norm(density))
+
+
+def _stained(nuclei: np.ndarray, plasma: np.ndarray, rng: Rng) -> np.ndarray:
+    """Amounts (H, W) of haematoxylin and of a counterstain, eosin or DAB or between them, as RGB by Beer-Lambert."""
+    share = float(np.clip(rng.uniform(-0.5, 1.5), 0, 1))
+    counter = _stain("eosin") * (1 - share) + _stain("DAB") * share
+    density = nuclei[..., None] * _stain("haematoxylin") + plasma[..., None] * counter
+    noise = rng.normal(0, 2, density.shape)
+    return np.asarray(np.clip(256 * np.exp(-density) - 1 + noise, 0, 255), dtype=np.uint8)
 
 
 def _spot(centre: np.ndarray, radius: float, size: int) -> np.ndarray:

@@ -139,7 +139,7 @@ class _Run:
         since_s = self._detector.resting_since_s
         if since_s != self._taken_for:
             self._taken, self._taken_for = FrameStack(), since_s
-        key = time_s >= self._next_key_s
+        key = since_s is None and time_s >= self._next_key_s
         if key:
             self._next_key_s = time_s + _KEY_CANDIDATE_S
         if since_s is not None and self._taken.wants(time_s):

@@ -42,7 +42,7 @@ def thumbnail(rgb: np.ndarray) -> np.ndarray:
     vector = small.astype(np.float32).ravel()
     vector -= vector.mean()
     norm = float(np.linalg.norm(vector))
-    return vector / norm if norm > 0 else vector
+    return np.asarray(vector / norm) if norm > 0 else np.asarray(vector)
 
 
 def streak_share(

@@ -17,7 +17,9 @@ from pipelines.config import LookSettings
 
 LASTING_S = 0.3
 """A cut is confirmed if the picture is still another one after this time; a camera flash is over by then."""
-_SMALL_WIDTH = 160
+_STATIC_RATIO = 2.0
+"""Steps of a fade, or of scrolling through slices, are like their neighbours."""
+_SMALL_WIDTH, _FADE_WIDTH = 160, 64
 _FADE_STEP_S = 0.1
 _FADE_REST = 0.8
 """Mean change per step below which a picture rests: a cursor makes 0.1 to 0.3, a one-second fade 3 and more."""
@@ -97,10 +99,9 @@ class SceneDetector:
         return cuts
 
     def _stands_out(self, step: _Step) -> bool:
-        if self._static:
-            return True
-        near = [s.score for s in self._steps if s is not step and abs(s.time_s - step.time_s) <= self._half_s]
-        return not near or step.score >= self._settings.adaptive_ratio * sum(near) / len(near)
+        reach_s, ratio = (LASTING_S, _STATIC_RATIO) if self._static else (self._half_s, self._settings.adaptive_ratio)
+        near = [s.score for s in self._steps if s is not step and abs(s.time_s - step.time_s) <= reach_s]
+        return not near or step.score >= ratio * sum(near) / len(near)
 
     def _lasts(self, step: _Step) -> bool:
         assert self._small is not None
@@ -130,6 +131,7 @@ class _FadeFinder:
         if time_s < self._next_s:
             return None
         self._next_s = time_s + _FADE_STEP_S - 0.005
+        small = _narrow(small, _FADE_WIDTH)  # averages noise away
         last, self._last = self._last, small
         if last is None:
             return None
@@ -149,12 +151,19 @@ class _FadeFinder:
         apart = mean_difference(first, last)
         if apart < self._floor:
             return None
-        time_s, middle = min(between, key=lambda b: abs(mean_difference(b[1], first) - mean_difference(b[1], last)))
+        time_s, middle = between[len(between) // 2]
         ends = np.stack([first.ravel(), last.ravel(), np.ones(first.size)], axis=1).astype(np.float64)
         weights, *_ = np.linalg.lstsq(ends, middle.ravel().astype(np.float64), rcond=None)
         residual = float(np.abs(ends @ weights - middle.ravel()).mean())
-        mixes = min(mean_difference(middle, first), mean_difference(middle, last)) >= 0.2 * apart
+        mixes = min(mean_difference(middle, first), mean_difference(middle, last)) >= 0.1 * apart
         return time_s if mixes and residual < _FADE_RESIDUAL * apart else None
+
+
+def _narrow(luma: np.ndarray, width: int) -> np.ndarray:
+    import cv2
+
+    height = max(1, round(width * luma.shape[0] / luma.shape[1]))
+    return np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def mean_difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -189,13 +198,10 @@ class FrameSampler:
 
     def feed(self, time_s: float, luma: np.ndarray, rgb: Callable[[], np.ndarray]) -> None:
         """Takes a frame; asks for its full size only if it is due and new."""
-        import cv2
-
         if time_s < self._next_s - 0.005:
             return
         self._next_s = time_s + self._interval_s
-        height = max(1, round(self._WIDTH * luma.shape[0] / luma.shape[1]))
-        small = np.asarray(cv2.resize(luma, (self._WIDTH, height), interpolation=cv2.INTER_AREA))
+        small = _narrow(luma, self._WIDTH)
         last = self._last
         if last is not None and last.shape == small.shape and mean_difference(last, small) < self._SAME:
             return
@@ -207,7 +213,7 @@ class FrameSampler:
     def finish(self, end_s: float) -> tuple[SampledFrame, ...]:
         """All sampled frames; each stands until the next, the last until `end_s`."""
         until = [t for t, _ in self._frames[1:]] + [end_s]
-        return tuple(SampledFrame(time_s=t, until_s=u, rgb=p) for (t, p), u in zip(self._frames, until, strict=True))
+        return tuple(SampledFrame(time_s=t, until_s=u, rgb=p) for (t, p), u in zip(self._frames, until, strict=False))
 
     def _reduced(self, rgb: np.ndarray) -> np.ndarray:
         import cv2

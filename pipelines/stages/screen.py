@@ -58,8 +58,9 @@ class _Pass:
     def __init__(self, container: Any, config: Config) -> None:
         self.settings = config.screen
         self.container = container
-        self.video = probing.video_stream(container)
-        self.audio = probing.audio_stream(container)
+        self.video: Any = probing.video_stream(container)
+        self.audio: Any = probing.audio_stream(container)
+        assert self.video is not None  # check_streams has seen it
         self.video.codec_context.skip_frame = "NONKEY"
         self.video.codec_context.thread_count = 1
         self.origin_s = clock_origin_s(container)

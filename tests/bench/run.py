@@ -58,8 +58,8 @@ def bench_screen() -> None:
     import av
 
     from actors.frame_stages import ScreenClassifier
-    from actors.screener import _until_next
     from actors.requests import Screened, Small
+    from actors.screener import _until_next
     from pipelines import recipes
     from pipelines.job import Job
     from pipelines.schema import Video

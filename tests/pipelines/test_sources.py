@@ -46,7 +46,10 @@ def test_two_videos_of_one_name_have_two_ids() -> None:
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_manifests_carry_further_columns(tmp_path: Path, suffix: str) -> None:
     touch(tmp_path, "a.mp4")
-    rows = [{"video_id": "one", "uri": "a.mp4", "channel": "x"}, {"video_id": "two", "uri": "https://h/b.mp4?k=1", "channel": "y"}]
+    rows = [
+        {"video_id": "one", "uri": "a.mp4", "channel": "x"},
+        {"video_id": "two", "uri": "https://h/b.mp4?k=1", "channel": "y"},
+    ]
     path = tmp_path / f"m.{suffix}"
     if suffix == "csv":
         path.write_text("video_id,uri,channel\none,a.mp4,x\ntwo,https://h/b.mp4?k=1,y\n")

@@ -1,5 +1,7 @@
 """Where the picture rests, the median, the bounded stack, the cursor-free image and the album."""
 
+import functools
+
 import numpy as np
 import pytest
 from skimage import data
@@ -10,6 +12,7 @@ from pipelines.stages.stable import Album, FrameStack, Rest, RestDetector, Still
 HEIGHT, WIDTH = 270, 480
 
 
+@functools.cache
 def tissue() -> np.ndarray:
     import cv2
 
@@ -17,6 +20,7 @@ def tissue() -> np.ndarray:
     return cv2.resize(grey, (WIDTH + 200, HEIGHT + 200), interpolation=cv2.INTER_AREA)
 
 
+@functools.cache
 def retina() -> np.ndarray:
     import cv2
 

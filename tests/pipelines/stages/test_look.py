@@ -1,0 +1,189 @@
+"""The whole pass on rendered lectures whose truth is known."""
+
+import functools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from skimage import data
+
+from pipelines.config import LookSettings
+from pipelines.stages.look import LookResult, Still, look
+
+HEIGHT, WIDTH, FPS = 270, 480, 10
+SETTINGS = LookSettings(analysis_width_px=240)
+Render = Callable[[float], np.ndarray]
+
+
+class Rendered:
+    """A frame that counts how often its costly full size is asked for."""
+
+    full_size = 0
+
+    def __init__(self, time_s: float, rgb: np.ndarray) -> None:
+        self.time_s, self._rgb = time_s, rgb
+        self.height, self.width = rgb.shape[:2]
+
+    def luma(self, width: int) -> np.ndarray:
+        import cv2
+
+        grey = cv2.cvtColor(self._rgb, cv2.COLOR_RGB2GRAY)
+        return cv2.resize(grey, (width, round(width * self.height / self.width)), interpolation=cv2.INTER_AREA)
+
+    def rgb(self) -> np.ndarray:
+        Rendered.full_size += 1
+        return self._rgb
+
+
+@functools.cache
+def picture(name: str) -> np.ndarray:
+    import cv2
+
+    source = getattr(data, name)()
+    return cv2.resize(source[: source.shape[1] * 9 // 16], (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+
+
+def with_cursor(image: np.ndarray, x: float, y: float) -> np.ndarray:
+    shown = image.copy()
+    shown[round(y) : round(y) + 14, round(x) : round(x) + 9] = 0
+    shown[round(y) + 1 : round(y) + 13, round(x) + 1 : round(x) + 8] = 255
+    return shown
+
+
+def cursor_at(time_s: float) -> tuple[float, float]:
+    return 220 + 140 * np.sin(time_s * 1.1), 130 + 70 * np.sin(time_s * 0.7)
+
+
+def pan(time_s: float) -> np.ndarray:
+    wide = np.tile(picture("immunohistochemistry"), (1, 3, 1))
+    x = int(50 * time_s) % WIDTH
+    return np.ascontiguousarray(wide[:, x : x + WIDTH])
+
+
+def run(
+    render: Render,
+    seconds: float,
+    *,
+    static: bool = False,
+    settings: LookSettings = SETTINGS,
+    times: list[float] | None = None,
+) -> tuple[LookResult, dict[str, Still]]:
+    stills: dict[str, Still] = {}
+
+    def keep(still: Still) -> str:
+        return stills.setdefault(f"image-{len(stills)}", still) and f"image-{len(stills) - 1}"
+
+    def pictures() -> Iterator[Rendered]:
+        noise = np.random.default_rng(0).integers(-3, 4, (7, HEIGHT, WIDTH, 1), dtype=np.int16)
+        for i, time_s in enumerate(times if times is not None else np.arange(0, seconds, 1 / FPS)):
+            yield Rendered(float(time_s), np.clip(render(time_s) + noise[i % 7], 0, 255).astype(np.uint8))
+
+    return look(pictures(), static=static, settings=settings, keep=keep), stills
+
+
+def lecture(time_s: float) -> np.ndarray:
+    name = "retina" if 10 <= time_s < 20 else "immunohistochemistry"
+    return with_cursor(picture(name), *cursor_at(time_s))
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_slides_with_a_cursor(static: bool) -> None:
+    result, stills = run(lecture, 30, static=static)
+    assert result.scene_cuts_s == pytest.approx((10.0, 20.0))
+    assert [(i.start_s, i.end_s) for i in result.intervals] == [
+        pytest.approx((0, 10)), pytest.approx((10, 20)), pytest.approx((20, 30))
+    ]  # fmt: skip
+    assert all(i.method == "median" and (i.width, i.height) == (WIDTH, HEIGHT) for i in result.intervals)
+    first, second, third = (i.image_id for i in result.intervals)
+    assert first == third != second
+    assert len(stills) == 2
+    for image_id, name in ((first, "immunohistochemistry"), (second, "retina")):
+        difference = np.abs(stills[image_id].rgb.astype(int) - picture(name))
+        assert difference.mean() < 1.5
+        assert difference.max() < 25
+    for interval in result.intervals:
+        assert len(interval.trace) >= 0.95 * FPS * (interval.end_s - interval.start_s)
+        assert all(interval.start_s <= p.time_s <= interval.end_s for p in interval.trace)
+        # the rectangle leans to no side, so its hot spot is its centre
+        gaps = [np.hypot(p.x - cursor_at(p.time_s)[0] - 4.5, p.y - cursor_at(p.time_s)[1] - 7) for p in interval.trace]
+        assert np.percentile(gaps, 95) < 2.5
+
+
+def test_sampled_frames_cover_the_video_once_a_slide() -> None:
+    frames = run(lecture, 30)[0].frames
+    assert [f.time_s for f in frames] == pytest.approx([0, 10, 20])
+    assert [f.until_s for f in frames] == pytest.approx([10, 20, 30])
+    assert all(max(f.rgb.shape) == 256 and f.rgb.dtype == np.uint8 for f in frames)
+
+
+def test_full_size_is_asked_for_rarely() -> None:
+    Rendered.full_size = 0
+    run(lambda t: picture("retina"), 24)
+    assert Rendered.full_size < 42
+
+
+def test_a_moving_video_has_key_frames_and_no_medians() -> None:
+    result, stills = run(pan, 45)
+    assert {i.method for i in result.intervals} == {"key_frame"}
+    assert len(result.intervals) == len(stills) == 3
+    assert [i.start_s for i in result.intervals] == pytest.approx([0, 20, 40], abs=0.3)
+    assert all(not i.trace for i in result.intervals)
+    assert len(result.frames) > 80
+
+
+def test_the_sharpest_frame_is_the_key_frame() -> None:
+    import cv2
+
+    def focusing(time_s: float) -> np.ndarray:
+        return pan(time_s) if 7.9 < time_s < 8.3 else cv2.blur(pan(time_s), (7, 7))
+
+    _, stills = run(focusing, 15)
+    (still,) = stills.values()
+    assert np.abs(still.rgb.astype(int) - pan(8.0)).mean() < 4
+
+
+def test_even_the_shortest_video_has_a_picture() -> None:
+    result, stills = run(lambda t: picture("retina"), 1.0)
+    assert [i.method for i in result.intervals] == ["key_frame"]
+    assert list(stills) == [result.intervals[0].image_id]
+
+
+def test_a_video_without_frames_gives_nothing() -> None:
+    result, stills = run(lambda t: picture("retina"), 0)
+    assert result == LookResult(scene_cuts_s=(), intervals=(), frames=())
+    assert stills == {}
+
+
+def test_a_recording_with_frames_only_on_change_rests_in_between() -> None:
+    times = [0, 0.1, 0.2, 0.3, 12.0, 12.1, 12.2, 12.3, 25.0]
+    result, _ = run(lambda t: picture("retina" if t < 12 else "immunohistochemistry"), 0, times=times)
+    assert result.scene_cuts_s == (12.0,)
+    assert (result.intervals[0].start_s, result.intervals[0].end_s) == pytest.approx((0, 12))
+    assert result.intervals[1].start_s == pytest.approx(12)
+    assert result.intervals[1].end_s >= 25
+
+
+def test_max_images_keeps_the_longest_rests() -> None:
+    def slides(time_s: float) -> np.ndarray:
+        return slide(sum(time_s >= end_s for end_s in (5, 14, 18)))
+
+    @functools.cache
+    def slide(number: int) -> np.ndarray:
+        return np.roll(picture("retina"), 37 * number, axis=0)
+
+    result, _ = run(slides, 30, settings=LookSettings(analysis_width_px=240, max_images=2))
+    assert [(round(i.start_s), round(i.end_s)) for i in result.intervals] == [(5, 14), (18, 30)]
+
+
+def test_what_is_held_does_not_grow_with_the_length() -> None:
+    import tracemalloc
+
+    def peak(seconds: float) -> int:
+        tracemalloc.start()
+        run(lambda t: with_cursor(picture("retina"), *cursor_at(t)), seconds, settings=settings)
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    settings = LookSettings(analysis_width_px=120, window_s=4.0)
+    assert peak(36) < 1.25 * peak(12)
