@@ -60,10 +60,13 @@ class Rewriter:
         return self._decide(self._write(self._correct(clips)))
 
     def _correct(self, clips: Sequence[Clip]) -> list[Clip]:
-        replies = self._engine.generate([self._request("correction", clip.raw_text) for clip in clips])
+        proposals: list[str | None] = [None] * len(clips)
+        if self.admission.passed("relevance"):  # a model that cannot tell medicine from cooking corrects nothing
+            asked = self._engine.generate([self._request("correction", clip.raw_text) for clip in clips])
+            proposals = [reply.text for reply in asked]
         corrected = []
-        for clip, reply in zip(clips, replies, strict=True):
-            proposed = correction.parse_proposals(reply.text or "")
+        for clip, proposal in zip(clips, proposals, strict=True):
+            proposed = correction.parse_proposals(proposal or "")
             done = correction.correct(clip.raw_text, self._vocabulary, self._settings, proposed)
             corrected.append(dataclasses.replace(clip, corrected_text=done.text, corrections=done.corrections))
         return corrected

@@ -249,8 +249,8 @@ class TextSettings:
     dtype: str = "float32"
     """float32 gives the same text however a batch is composed; bfloat16 did not."""
     max_model_len: int = 2048
-    max_text_chars: int = 600
-    """Upper bound on each generated text."""
+    max_text_chars: int = 300
+    """Upper bound on each generated text; what is longer is a failure of that text, not a text."""
     min_support: float = 0.8
     """Share of a model text's content words that the transcript must contain for the text to be taken."""
     vocabulary: str = ""

@@ -57,4 +57,8 @@ def pack(job: Job) -> bytes:
 
 def unpack(data: bytes) -> Job:
     """The inverse of `pack`."""
-    return msgspec.msgpack.decode(data, type=Job)
+    return _DECODER.decode(data)
+
+
+# made once, at import: msgspec crashes when several threads meet a type for the first time
+_DECODER = msgspec.msgpack.Decoder(Job)

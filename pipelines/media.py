@@ -86,7 +86,9 @@ def _gives_ranges(uri: str) -> bool:
 
 def _words(error: Exception) -> str:
     """The first line of an error without addresses' secrets: signed URLs carry keys after the question mark."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    log = getattr(error, "log", None)  # FFmpeg's last word: (level, component, message)
+    line = f"{error.strerror}: {log[2].strip()}" if isinstance(error, OSError) and log else str(error)
+    line = (line.strip().splitlines() or [type(error).__name__])[0]
     return " ".join(part.split("?")[0] for part in line.split())[:200]
 
 
@@ -156,7 +158,9 @@ def decode_quietly(packet: Any) -> list[Any]:
 
     try:
         return list(packet.decode())
-    except (av.InvalidDataError, av.EOFError, av.ValueError):
+    except MemoryError:
+        raise
+    except av.FFmpegError:
         return []
 
 
@@ -167,7 +171,9 @@ def decode_alone(packet: Any) -> list[Any]:
     context = packet.stream.codec_context
     try:
         return [*context.decode(packet), *context.decode(None)]
-    except (av.InvalidDataError, av.EOFError, av.ValueError):
+    except MemoryError:
+        raise
+    except av.FFmpegError:
         return []
     finally:
         context.flush_buffers()
@@ -183,7 +189,9 @@ def packets(container: Any, *streams: Any) -> Iterator[Any]:
             packet = next(demuxed)
         except StopIteration:
             return
-        except (av.InvalidDataError, av.EOFError, OSError):
+        except MemoryError:
+            raise
+        except (av.FFmpegError, OSError):
             return
         yield packet
 

@@ -13,9 +13,11 @@ MOST_ROWS = 60
 def print_outcome(plan: Plan, result: Audit) -> None:
     """Print the table, the audit and the addresses."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)
     table = Table(box=None, pad_edge=False)
     for column in ("video", "status", "reason", "detail", "minutes", "domain", "clips"):
-        table.add_column(column, overflow="fold" if column in ("video", "detail") else "ellipsis")
+        table.add_column(column, overflow="ellipsis", no_wrap=column != "detail")
     shown = 0
     for video in rows(plan.store.out):
         if shown < MOST_ROWS:
@@ -30,7 +32,7 @@ def print_outcome(plan: Plan, result: Audit) -> None:
                 str(len(video.clips) or ""),
             )
         shown += 1
-    console.print(table, highlight=False, markup=False)
+    console.print(table, highlight=False)
     if shown > MOST_ROWS:
         console.print(f"... and {shown - MOST_ROWS} more, in the report")
     if plan.changed:

@@ -9,9 +9,10 @@ import numpy as np
 
 from actors.frame_classifier import softmax
 from pipelines.schema import Domain
-from train.frame_data import Picture
 
 FOLDS = 12
+STRENGTHS = (0.1, 0.3, 1.0, 3.0)
+"""Inverse regularisation, to choose from."""
 THRESHOLD = 0.64
 """config.ClassifierSettings.min_probability (published: OpenBiomedVid)."""
 
@@ -25,6 +26,8 @@ class Frames:
     groups: np.ndarray
     pictures: np.ndarray
     weights: np.ndarray
+    judged: np.ndarray
+    """False for frames of drawings: always trained on, never held out, never counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +43,11 @@ class Head:
 
 
 def principal_axes(features: np.ndarray, count: int = 256) -> np.ndarray:
-    """The `count` principal axes of (N, D) features as columns (D, count): the head is fitted in their space."""
-    centred = features.astype(np.float64) - features.mean(0)
-    _, axes = np.linalg.eigh(centred.T @ centred)
-    return np.asarray(axes[:, ::-1][:, :count])
+    """The first `count` principal axes of (N, D) features as columns (D, count): the head is fitted in their space."""
+    from sklearn.decomposition import PCA
+
+    model = PCA(min(count, *features.shape), svd_solver="randomized", random_state=0)
+    return np.asarray(model.fit(features.astype(np.float64)).components_.T)
 
 
 def fit(frames: Frames, rows: np.ndarray, classes: int, strength: float) -> Head:
@@ -72,9 +76,11 @@ def cross_validate(frames: Frames, classes: int) -> tuple[float, np.ndarray]:
     """The strength with the least held-out loss, and every frame's logits from a head that never saw its group."""
     folds = _folds(frames)
     best: tuple[float, float, np.ndarray] | None = None
-    for strength in (0.03, 0.1, 0.3, 1.0):
+    for strength in STRENGTHS:
         logits = np.zeros((len(frames.labels), classes))
-        for fold in np.unique(folds):
+        for fold in range(FOLDS):
+            if not np.any(folds == fold):
+                continue
             head = fit(frames, np.flatnonzero(folds != fold), classes, strength)
             logits[folds == fold] = head.logits(frames.features[folds == fold])
         loss = _loss(logits / calibrate(logits, frames), frames)
@@ -88,14 +94,14 @@ def _folds(frames: Frames) -> np.ndarray:
     """Groups of each domain in turn over the folds: a domain of at most twelve groups loses one at a time."""
     fold_of: dict[int, int] = {}
     for label in np.unique(frames.labels):
-        for turn, group in enumerate(np.unique(frames.groups[frames.labels == label])):
+        for turn, group in enumerate(np.unique(frames.groups[(frames.labels == label) & frames.judged])):
             fold_of.setdefault(int(group), turn % FOLDS)
-    return np.array([fold_of[int(g)] for g in frames.groups])
+    return np.array([fold_of.get(int(g), -1) for g in frames.groups])
 
 
 def _loss(logits: np.ndarray, frames: Frames) -> float:
     chosen = softmax(logits)[np.arange(len(frames.labels)), frames.labels]
-    return float(np.average(-np.log(np.maximum(chosen, 1e-12)), weights=frames.weights))
+    return float(np.average(-np.log(np.maximum(chosen, 1e-12)), weights=frames.weights * frames.judged))
 
 
 def calibrate(logits: np.ndarray, frames: Frames) -> float:
@@ -104,20 +110,18 @@ def calibrate(logits: np.ndarray, frames: Frames) -> float:
     return round(float(min(candidates, key=lambda t: _loss(logits / t, frames))), 4)
 
 
-def evaluate(
-    probabilities: np.ndarray, frames: Frames, domains: Sequence[Domain], pictures: Sequence[Picture]
-) -> dict[str, Any]:
+def evaluate(probabilities: np.ndarray, frames: Frames, domains: Sequence[Domain]) -> dict[str, Any]:
     """Figures of held-out frames: their picture, and all like it, were in no fold that judged them."""
     chosen, sure = probabilities.argmax(1), probabilities.max(1) > THRESHOLD
     nonmedical = list(domains).index(Domain.NONMEDICAL)
     medical = 1 - probabilities[:, nonmedical]
     per_domain = {}
     for index, domain in enumerate(domains):
-        own, said = frames.labels == index, chosen == index
+        own, said = (frames.labels == index) & frames.judged, (chosen == index) & frames.judged
         wrong = Counter(domains[c].value for c in chosen[own & ~said])
         per_domain[domain.value] = {
             "pictures": len({int(p) for p in frames.pictures[own] if p >= 0}),
-            "groups": len({p.group for p in pictures if p.domain is domain}),
+            "groups": len(np.unique(frames.groups[own & (frames.pictures >= 0)])),
             "frames": int(own.sum()),
             "recall": _share(said[own]),
             "recall_at_0.64": _share((said & sure)[own]),
@@ -130,10 +134,10 @@ def evaluate(
     return {
         "method": f"leave-group-out in {FOLDS} folds over composed frames; temperature, "
         "strength and (without labels) the principal axes are those of all folds",
-        "accuracy": _share(chosen == frames.labels),
+        "accuracy": _share((chosen == frames.labels)[frames.judged]),
         "domains": per_domain,
         "medical_at_0.64": {
-            "medical frames found": _share(medical[~not_medical] > THRESHOLD),
+            "medical frames found": _share(medical[~not_medical & frames.judged] > THRESHOLD),
             "non-medical pictures counted for a domain": _share((sure & (chosen != nonmedical))[real]),
             "non-medical pictures taken for medical": _share(medical[real] > THRESHOLD),
             "screens without a picture taken for medical": _share(medical[drawn] > THRESHOLD),

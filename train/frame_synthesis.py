@@ -6,7 +6,7 @@ Rng = np.random.Generator
 
 
 def fundus(rng: Rng) -> np.ndarray:
-    """A drawn fundus photograph (384, 384, 3): disc, macula, branching vessels, sometimes lesions. Not a real eye."""
+    """A drawn fundus photograph (384, 384, 3): disc, macula, vessels, at times lesions or a close view."""
     import cv2
 
     size = 384
@@ -30,6 +30,9 @@ def fundus(rng: Rng) -> np.ndarray:
     eye[np.hypot(x, y) > rng.uniform(0.44, 0.5)] = 0
     if rng.random() < 0.15:
         eye = np.repeat(eye.mean(2, keepdims=True), 3, axis=2)
+    if rng.random() < 0.5:
+        top, left = rng.integers(40, size // 2 - 40, 2)
+        eye = cv2.resize(eye[top : top + size // 2, left : left + size // 2], (size, size), interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.clip(eye, 0, 255), dtype=np.uint8)
 
 
@@ -53,33 +56,56 @@ def restained(picture: np.ndarray, rng: Rng) -> np.ndarray:
 
 
 def tissue(rng: Rng) -> np.ndarray:
-    """A drawn section (384, 384, 3): fibrous stroma, nuclei, glands around pale lumina. Not real tissue."""
+    """A drawn section (384, 384, 3): fibrous stroma with nuclei, and often epithelium around pale lumina. Not real."""
     import cv2
 
     size = 384
-    nuclei, plasma = np.zeros((size, size)), np.zeros((size, size))
     fibres = cv2.GaussianBlur(rng.normal(0, 1, (size, size)), (0, 0), rng.uniform(1, 2), sigmaY=rng.uniform(2, 8))
-    plasma += rng.uniform(0.02, 0.25) * (1 + fibres / (fibres.std() + 1e-6)).clip(0)
-    centres = [rng.uniform(0, size, 2) for _ in range(rng.integers(40, 400))]
-    grain = rng.uniform(0.2, 0.6)
-    for _ in range(rng.integers(0, 6)):
-        middle, radius, turns = rng.uniform(0, size, 2), rng.uniform(35, 110), rng.uniform(0, 6.3, 3)
-        angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-        wave = radius * (1 + 0.12 * np.sin(2 * angles + turns[0]) + 0.08 * np.sin(5 * angles + turns[1]))
-        ring = np.stack([np.cos(angles) * rng.uniform(0.6, 1), np.sin(angles)], 1) * wave[:, None]
-        gland = np.zeros((size, size))
-        cv2.fillPoly(gland, [(middle + ring).astype(np.int32)], float(rng.uniform(0.5, 1.5)))
-        texture = cv2.GaussianBlur(rng.normal(0, 1, (size, size)), (0, 0), 1.5)
-        gland *= (1 + grain * texture / (texture.std() + 1e-6)).clip(0.2)
-        cv2.fillPoly(gland, [(middle + ring * rng.uniform(0.1, 0.5)).astype(np.int32)], 0.0)
-        plasma = np.where(gland > 0, gland, plasma)
-        centres += [middle + r * rng.uniform(0.7, 0.85) for r in np.repeat(ring, 2, axis=0)]
+    plasma = rng.uniform(0.02, 0.25) * np.maximum(0, 1 + fibres / fibres.std())
+    nuclei = np.zeros((size, size))
     edge = rng.uniform(2, 5)
-    for x, y in centres:
-        axes = (max(1, int(edge * rng.uniform(0.6, 1.3))), max(1, int(edge * rng.uniform(1, 2))))
-        cv2.ellipse(nuclei, (int(x), int(y)), axes, rng.uniform(0, 180), 0, 360, float(rng.uniform(0.4, 1.3)), -1)
+    for _ in range(rng.integers(40, 400)):
+        x, y = (int(v) for v in rng.integers(0, size, 2))
+        axes = (max(1, int(edge * rng.uniform(0.6, 1.3))), max(1, int(edge * rng.uniform(1, 2.5))))
+        cv2.ellipse(nuclei, (x, y), axes, rng.uniform(0, 180), 0, 360, float(rng.uniform(0.4, 1.3)), -1)
+    for _ in range(rng.integers(0, 6)):
+        _epithelium(nuclei, plasma, rng)
     blur = rng.uniform(0.5, 1.3)
+    window = int(size / rng.uniform(1, 3.5))
+    top, left = rng.integers(0, size - window + 1, 2)
+    near = slice(top, top + window), slice(left, left + window)
+    nuclei, plasma = (cv2.resize(amount[near], (size, size)) for amount in (nuclei, plasma))
     return _stained(cv2.GaussianBlur(nuclei, (0, 0), blur), cv2.GaussianBlur(plasma, (0, 0), blur), rng)
+
+
+def _epithelium(nuclei: np.ndarray, plasma: np.ndarray, rng: Rng) -> None:
+    """Draws a gland of tall cells standing around a lumen, with stained membranes, over the amounts of both stains."""
+    import cv2
+
+    size = len(nuclei)
+    y, x = np.mgrid[0:size, 0:size].astype(np.float64)
+    centre, radius, turn = rng.uniform(0, size, 2), rng.uniform(40, 150), rng.uniform(0, np.pi)
+    u = ((x - centre[0]) * np.cos(turn) + (y - centre[1]) * np.sin(turn)) / rng.uniform(0.5, 1)
+    v = (y - centre[1]) * np.cos(turn) - (x - centre[0]) * np.sin(turn)
+    angle, distance = np.arctan2(v, u), np.hypot(u, v)
+    outer = radius * (1 + 0.12 * np.sin(2 * angle + rng.uniform(0, 6)) + 0.07 * np.sin(5 * angle + rng.uniform(0, 6)))
+    depth = distance / outer
+    lumen = rng.uniform(0.05, 0.45)
+    inside = (depth < 1) & (depth > lumen)
+    cells = max(8, round(2 * np.pi * radius / rng.uniform(7, 16)))
+    phase = (angle / (2 * np.pi) * cells + 0.35 * np.sin(9 * depth + rng.uniform(0, 6))) % 1
+    column = np.floor(angle / (2 * np.pi) * cells).astype(int) % cells
+    membrane = np.exp(-np.square(np.minimum(phase, 1 - phase) / rng.uniform(0.08, 0.2)))
+    strength = rng.uniform(0.4, 2.0)
+    grain = cv2.GaussianBlur(rng.normal(0, 1, (size, size)), (0, 0), 1.2)
+    grain = np.maximum(0.1, 1 + rng.uniform(0.1, 0.5) * grain / grain.std())
+    level = strength * (rng.uniform(0.2, 0.7) + rng.uniform(0.3, 1) * membrane) * rng.uniform(0.7, 1.2, cells)[column]
+    plasma[inside] = (level * grain)[inside]
+    nucleus_at = (1 - rng.uniform(0.15, 0.5) * (1 - lumen) + rng.normal(0, 0.06, cells))[column]
+    shape = np.square((depth - nucleus_at) / rng.uniform(0.06, 0.14)) + np.square((phase - 0.5) / 0.3)
+    nuclei[inside] = (rng.uniform(0.3, 1.0) * (shape < 1))[inside]
+    hollow = depth <= lumen
+    nuclei[hollow], plasma[hollow] = 0, rng.uniform(0, 0.1)
 
 
 def _stain(name: str) -> np.ndarray:
