@@ -45,6 +45,8 @@ def cluster(config: Config) -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.WARNING,
             object_store_memory=512 << 20,
+            # no worker per logical CPU in advance: on two cores their start-up would delay the stages' own
+            _system_config={"prestart_worker_first_driver": False, "enable_worker_prestart": False},
             _node_ip_address="127.0.0.1",
             _temp_dir=os.environ.get("RAY_TMPDIR") or os.path.join(tempfile.gettempdir(), "ray"),
         )

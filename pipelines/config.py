@@ -98,7 +98,10 @@ class ClassifierSettings:
     model: str = ""
     """For `starter`: a head file other than the shipped one. Otherwise a hub name or a folder."""
     min_probability: float = 0.64
-    """A frame counts for its domain above this (published: OpenBiomedVid's p > 0.64)."""
+    """A frame is medical above this (published: p > 0.64 of OpenBiomedVid's biomedical-or-not classifier) ..."""
+    min_domain_probability: float = 0.5
+    """... and counts for its domain above this: that domain rather than all other classes together, which is what the
+    binary classifier a domain of MedicalNarratives decides."""
     domain_shares: dict[Domain, float] = field(default_factory=lambda: dict(PUBLISHED_DOMAIN_SHARES))
 
     def __post_init__(self) -> None:
@@ -107,6 +110,7 @@ class ClassifierSettings:
         if self.kind != "starter" and not self.model:
             raise UsageError(f"classifier.model must name a model when classifier.kind is {self.kind}.")
         _share("classifier.min_probability", self.min_probability)
+        _share("classifier.min_domain_probability", self.min_domain_probability)
         for domain, share in self.domain_shares.items():
             _share(f"classifier.domain_shares.{domain}", share)
 

@@ -56,6 +56,8 @@ def committed(out: Path) -> dict[str, int]:
     return counts
 
 
+@pytest.mark.long
+@pytest.mark.timeout(3000)
 def test_sigkill_of_the_whole_group_at_five_random_moments(
     brief_lectures: Path, text_server: TextServer, tmp_path: Path
 ) -> None:

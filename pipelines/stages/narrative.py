@@ -11,8 +11,12 @@ from pipelines.stages.speech import overlap_s
 
 
 def is_positive(frame: FrameClass, domain: Domain, settings: ClassifierSettings) -> bool:
-    """Whether the frame counts for `domain`."""
-    return frame.domain is domain and frame.probability > settings.min_probability
+    """Whether the frame counts for `domain`: medical by the published threshold, and rather this domain than any other."""
+    return (
+        frame.domain is domain
+        and frame.medical_probability > settings.min_probability
+        and frame.probability > settings.min_domain_probability
+    )
 
 
 def choose_domain(frames: Sequence[FrameClass], settings: ClassifierSettings) -> tuple[Domain, float]:

@@ -90,7 +90,7 @@ def test_the_whole_clip(tmp_path):
     ],
 )
 def test_a_caption_that_fails_gives_way_to_the_transcript(answer, support, failure):
-    (done,) = rewriter(Scripted({**GOOD, "caption": answer}))([clip()])
+    (done,) = rewriter(Scripted({**GOOD, "caption": answer, "relevance": "relevant"}, admitted=("relevance",)))([clip()])
     assert done.caption == model_text(
         "caption", text=CORRECTED, source="transcript", support=support, failure=failure
     )
@@ -108,6 +108,11 @@ def test_extracts_that_fail_give_way_to_the_speakers_sentences():
 def test_where_nobody_points_there_is_no_roi_text():
     (done,) = rewriter(Scripted({**GOOD, "roi_text": ""}))([clip("The pneumonia is treated with antibiotics for days.")])
     assert (done.roi_text.text, done.roi_text.failure) == (None, "empty")
+
+
+def test_a_model_that_was_not_admitted_corrects_nothing():
+    (done,) = rewriter(Scripted(GOOD))([clip()])
+    assert [c.kind for c in done.corrections] == ["conditioned"]
 
 
 def test_a_model_that_was_not_admitted_decides_nothing():

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from actors.admission import examine, probe_items
+from actors.admission import admit, examine, probe_items
 from actors.text_engine import Reply, Request
 from actors.vllm_engine import EngineLoop, VllmEngine
 from pipelines.config import TextSettings
@@ -117,6 +117,9 @@ def test_the_transcript_cannot_speak_as_another_role(engine):
 
 @pytest.mark.engine
 @pytest.mark.timeout(480)
+@pytest.mark.long
 def test_the_starter_model_is_not_admitted(engine):
+    """The result that ships is the result of a run."""
     admission = examine(engine, probe_items())
+    assert admission == admit(engine, None)
     assert not any(admission.passed(task) for task in admission.accuracy)

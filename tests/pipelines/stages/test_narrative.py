@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,9 @@ def test_surgery_needs_more_frames_than_ct() -> None:
 def test_unsure_frames_do_not_count() -> None:
     with pytest.raises(RowError):
         choose_domain(seen([Domain.CT] * 10, probability=0.64), CLASSES)
+    torn = [dataclasses.replace(f, probability=0.5, medical_probability=0.99) for f in seen([Domain.CT] * 10)]
+    with pytest.raises(RowError):
+        choose_domain(torn, CLASSES)
 
 
 def pictures(kinds: list[int]) -> list[np.ndarray]:
