@@ -3,9 +3,10 @@
 import hashlib
 import os
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
@@ -13,7 +14,17 @@ import pyarrow.parquet as pq
 from pipelines.arrow import arrow_schema
 from pipelines.media import to_jpeg
 from pipelines.schema import Image
-from pipelines.stages.stable import Still
+
+
+class Still(Protocol):
+    """A picture and the time it stands for (`pipelines.stages.stable.Still`)."""
+
+    @property
+    def start_s(self) -> float: ...  # noqa: D102
+    @property
+    def end_s(self) -> float: ...  # noqa: D102
+    @property
+    def rgb(self) -> np.ndarray: ...  # noqa: D102
 
 
 def filesystem(uri: str) -> tuple[Any, str]:

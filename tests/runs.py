@@ -24,7 +24,7 @@ def start(arguments: Sequence[str], server: TextServer | None = None) -> subproc
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)  # fmt: skip
 
 
-def run(arguments: Sequence[str], server: TextServer | None = None, timeout_s: float = 600) -> str:
+def run(arguments: Sequence[str], server: TextServer | None = None, timeout_s: float = 2000) -> str:
     """Its standard output; fails with its standard error unless it succeeds."""
     process = start(arguments, server)
     try:

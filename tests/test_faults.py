@@ -22,7 +22,7 @@ from pipelines.schema import Reason, Status
 from tests import runs
 from tests.conftest import TextServer
 
-pytestmark = [pytest.mark.cluster, pytest.mark.engine, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.engine, pytest.mark.timeout(3000)]
 
 BRIEF = ["--set", "probe.min_duration_s=5"]
 KILLS = 5
