@@ -1,6 +1,5 @@
 """The demo from beginning to end, with the starter models: what the README's first command does, and what must come out."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from pipelines.audit import audit
 from pipelines.export import export_hf
 from pipelines.schema import Domain, Status, Video
 from tests import runs
-from tests.lectures.demo import EXPECTED
+from tests.lectures.demo import EXPECTED, load_truth
 
 pytestmark = [pytest.mark.cluster, pytest.mark.engine, pytest.mark.timeout(3000)]
 
@@ -41,10 +40,6 @@ def rows(demo: Path) -> dict[str, Video]:
     return runs.by_name(demo)
 
 
-def truth(demo_videos: Path, name: str) -> dict:
-    return json.loads((demo_videos / name).with_suffix(".truth.json").read_text())
-
-
 def test_every_video_has_the_expected_outcome(rows: dict[str, Video]) -> None:
     assert {name: (str(v.status), v.reason and str(v.reason)) for name, v in rows.items()} == EXPECTED
 
@@ -57,13 +52,13 @@ def test_the_law_of_conservation(demo: Path) -> None:
 
 @pytest.mark.parametrize("name", OK)
 def test_lectures_are_what_they_are(rows: dict[str, Video], demo_videos: Path, name: str) -> None:
-    video, known = rows[name], truth(demo_videos, name)
+    video, known = rows[name], load_truth(demo_videos / name)
     assert video.domain is DOMAINS[name]
     assert video.probe is not None
     assert video.probe.truncated is (name == "cut_off.mp4")
     assert video.probe.variable_frame_rate is (name == "ophthalmology.mp4")
     assert (video.probe.rotation_deg != 0) is (name == "histopathology.mp4")
-    assert (video.probe.width, video.probe.height) == (known["width"], known["height"])
+    assert [video.probe.width, video.probe.height] == known["size"]
     cuts = [s["start_s"] for s in known["scenes"][1:] if s["start_s"] < video.probe.duration_s - 1]
     assert len(video.scene_cuts_s) == len(cuts)
     assert all(abs(a - b) < 0.15 for a, b in zip(video.scene_cuts_s, cuts, strict=True))
@@ -83,7 +78,7 @@ def test_raw_transcripts_hear_the_script(rows: dict[str, Video], demo_videos: Pa
     video = rows[name]
     assert video.probe is not None
     normal = EnglishTextNormalizer({})
-    spoken = " ".join(w["text"] for w in truth(demo_videos, name)["words"] if w["end_s"] < video.probe.duration_s)
+    spoken = " ".join(w["text"] for w in load_truth(demo_videos / name)["words"] if w["end_s"] < video.probe.duration_s)
     heard = " ".join(w.text for w in video.words)
     assert jiwer.wer(normal(spoken), normal(heard)) <= 0.20
 
