@@ -24,7 +24,8 @@ from tests.conftest import TextServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.engine, pytest.mark.timeout(3000)]
 
-BRIEF = ["--set", "probe.min_duration_s=5"]
+# a rest of three seconds is a streak here: the pieces are too short for the default
+BRIEF = ["--set", "probe.min_duration_s=5", "--set", "narrative.streak_interval_s=1"]
 KILLS = 5
 
 
