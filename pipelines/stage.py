@@ -18,7 +18,7 @@ import ray
 import ray.data
 import ray.util.scheduling_strategies
 
-from pipelines.errors import EnvironmentFault, RowError
+from pipelines.errors import EnvironmentFault, RowError, UsageError
 from pipelines.job import Job, pack, unpack
 from pipelines.ledger import Ledger, ask
 from pipelines.resources import Pool
@@ -97,11 +97,12 @@ class _RowWorker:
             return self._work(job)
         except RowError as error:
             return job.ended(self._stage.name, error)
-        except EnvironmentFault:
+        except (EnvironmentFault, UsageError):  # a dead engine or a refused key is no row's fault
             if getattr(self._work, "dead", False):
                 os._exit(1)  # Ray starts a fresh process and hands it the rows again
             raise
         except Exception as error:
+            # an unforeseen fault ends its own row, named as such, and no neighbour
             self._unforeseen += 1
             if self._unforeseen > MAX_UNFORESEEN:
                 raise
