@@ -34,7 +34,7 @@ def cluster(config: Config) -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS")
     import ray
 
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # the rest is in Ray's own log folder
     if address is not None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
     else:
@@ -46,7 +46,12 @@ def cluster(config: Config) -> Iterator[None]:
             logging_level=logging.WARNING,
             object_store_memory=512 << 20,
             # no worker per logical CPU in advance: on two cores their start-up would delay the stages' own
-            _system_config={"prestart_worker_first_driver": False, "enable_worker_prestart": False},
+            _system_config={
+                "prestart_worker_first_driver": False,
+                "enable_worker_prestart": False,
+                # one process a stage is meant, and no reason for Ray's warnings about "too many" of them
+                "worker_maximum_startup_concurrency": 16,
+            },
             _node_ip_address="127.0.0.1",
             _temp_dir=os.environ.get("RAY_TMPDIR") or os.path.join(tempfile.gettempdir(), "ray"),
         )

@@ -22,12 +22,13 @@ from pipelines import vocabulary
 from pipelines.arrow import arrow_schema
 from pipelines.audit import Audit, audit
 from pipelines.config import Config
+from pipelines.dataset import SCREEN_STAGES
 from pipelines.job import Job, pack, unpack
 from pipelines.progress import Progress
 from pipelines.schema import Video
 from pipelines.settings import row_settings
 from pipelines.sources import Input, inputs
-from pipelines.stage import Stage, apply, start_ledger
+from pipelines.stage import Stage, apply, faults_as_raised, start_ledger
 from pipelines.stages import prompts
 from pipelines.store import Store, now
 
@@ -69,10 +70,6 @@ def stages(config: Config, out: str) -> list[Stage]:
             kwargs={"config": config, "threads": pools.write.threads, "admission": f"{out}/admission"},
         ),
     ]
-
-
-SCREEN_STAGES = 2
-"""`preceptor screen` runs only the first two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +146,7 @@ def _plan(
     changed = store.request(found)
     if retry is not None:
         retry(store)
-    chosen = stages(config, store.out)[: SCREEN_STAGES if screen_only else None]
+    chosen = [s for s in stages(config, store.out) if not screen_only or s.name in SCREEN_STAGES]
     chosen[-1] = dataclasses.replace(chosen[-1], last=True)
     committed = committed_ids(store)
     return Plan(
@@ -182,6 +179,7 @@ def _stream(plan: Plan, progress: Progress) -> None:
     context = ray.data.DataContext.get_current()
     context.execution_no_progress_timeout_s = -1  # a 2-hour lecture may keep a stage busy for longer than the default
     context.enable_progress_bars = False
+    context.issue_detectors_config.detectors = []  # they advise on memory requests, in the middle of our progress
     context.checkpoint_config = ray.data.checkpoint.CheckpointConfig(
         id_column="row_id",
         checkpoint_path=plan.store.uri("checkpoint", plan.fingerprint),
@@ -194,7 +192,7 @@ def _stream(plan: Plan, progress: Progress) -> None:
     for stage in plan.stages:
         dataset = apply(dataset, stage, ledger=ledger, max_deaths=plan.config.resources.max_actor_deaths)
     dataset = dataset.map_batches(to_rows, batch_size=None, batch_format="pyarrow", num_cpus=0.25)
-    with progress.watching(ledger, len(plan.pending)):
+    with progress.watching(ledger, len(plan.pending)), faults_as_raised(ledger):
         dataset.write_parquet(
             plan.store.uri("videos"), schema=ROW_SCHEMA, compression="zstd", ray_remote_args={"num_cpus": 0.25}
         )

@@ -1,11 +1,14 @@
 """Who works on what, on which node, and who died doing it: one small Ray actor a run.
 
-It is how an input that keeps killing an actor's process is found, and what the progress display reads.
+It is how an input that keeps killing an actor's process is found, what the progress display reads, and how a fault that
+stops the run reaches the person as a sentence instead of Ray's traceback around it.
 """
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
+
+from pipelines.errors import EnvironmentFault, UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,7 @@ class Ledger:
     _finished: set[str] = field(default_factory=set)
     _rows: Counter[str] = field(default_factory=Counter)
     _seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    _fault: EnvironmentFault | UsageError | None = None
 
     def begin(self, stage: str, row_id: str, node_id: str) -> int:
         """Note that a process on `node_id` starts on a row; returns how many processes died on it at this stage.
@@ -58,6 +62,14 @@ class Ledger:
         if final_status is not None and row_id not in self._finished:
             self._finished.add(row_id)
             self._done[final_status] += 1
+
+    def stop(self, fault: EnvironmentFault | UsageError) -> None:
+        """Note why the run cannot go on; the first reason stays."""
+        self._fault = self._fault or fault
+
+    def fault(self) -> EnvironmentFault | UsageError | None:
+        """Why the run cannot go on."""
+        return self._fault
 
     def snapshot(self) -> Snapshot:
         """Counts for the progress display."""

@@ -86,8 +86,11 @@ def _gives_ranges(uri: str) -> bool:
 
 def _words(error: Exception) -> str:
     """The first line of an error without addresses' secrets: signed URLs carry keys after the question mark."""
-    log = getattr(error, "log", None)  # FFmpeg's last word: (level, component, message)
-    line = f"{error.strerror}: {log[2].strip()}" if isinstance(error, OSError) and log else str(error)
+    import av
+
+    line = str(error)
+    if isinstance(error, av.FFmpegError):  # its text names the file and a number; its last log line is (level, who, what)
+        line = ": ".join(filter(None, [error.strerror, error.log[2].strip() if error.log else ""]))
     line = (line.strip().splitlines() or [type(error).__name__])[0]
     return " ".join(part.split("?")[0] for part in line.split())[:200]
 

@@ -48,7 +48,7 @@ class Progress:
 
 
 def headline(snapshot: Snapshot, inputs: int, elapsed_s: float) -> str:
-    """`3 of 12 videos (0.1 of 0.4 h known), 2 ok 1 rejected, 5.1x real time, about 4 min left`."""
+    """`[2.0 min] 3 of 12 videos (0.10 of 0.40 h), 2 ok, 1 rejected, 3.0x real time, 6.0 min left`."""
     done = sum(snapshot.done.values())
     parts = [f"{done} of {inputs} videos ({snapshot.done_video_s / 3600:.2f} of {snapshot.known_video_s / 3600:.2f} h)"]
     if snapshot.done:
@@ -79,7 +79,7 @@ def table(snapshot: Snapshot, inputs: int, elapsed_s: float) -> Table:
 
 
 def span(seconds: float) -> str:
-    """`42 s`, `7 min`, `3.5 h`."""
+    """`4.2 s`, `7.0 min`, `3.5 h`."""
     if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

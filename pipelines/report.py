@@ -22,6 +22,7 @@ import jinja2
 from pipelines import dataset
 from pipelines.audit import text_quality
 from pipelines.dataset import Funnel
+from pipelines.progress import span
 from pipelines.schema import SCHEMA_VERSION, Clip, Image, Reason, Status, TracePoint, Video
 from pipelines.store import Store
 
@@ -187,13 +188,6 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     tail = f"{rest // 10:02d}.{rest % 10}"
     return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
-
-
-def span(seconds: float) -> str:
-    """`4.2 s`, `7.0 min`, `3.5 h`."""
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _run_facts(out: str) -> dict[str, str]:

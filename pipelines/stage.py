@@ -69,7 +69,11 @@ class _RowWorker:
         self._node_id = ray.get_runtime_context().get_node_id()
         self._lane = Lane()
         self._unforeseen = 0
-        self._work = stage.make(**stage.kwargs)
+        try:
+            self._work = stage.make(**stage.kwargs)
+        except (EnvironmentFault, UsageError) as fault:
+            ask(ledger, "stop", fault)
+            raise
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         job = unpack(row["job"])
@@ -97,9 +101,10 @@ class _RowWorker:
             return self._work(job)
         except RowError as error:
             return job.ended(self._stage.name, error)
-        except (EnvironmentFault, UsageError):  # a dead engine or a refused key is no row's fault
+        except (EnvironmentFault, UsageError) as fault:  # a dead engine or a refused key is no row's fault
             if getattr(self._work, "dead", False):
                 os._exit(1)  # Ray starts a fresh process and hands it the rows again
+            ask(self._ledger, "stop", fault)
             raise
         except Exception as error:
             # an unforeseen fault ends its own row, named as such, and no neighbour
@@ -146,6 +151,23 @@ class Lane:
             with self._changed:
                 self._alone = False
                 self._changed.notify_all()
+
+
+@contextlib.contextmanager
+def faults_as_raised(ledger: Any) -> Iterator[None]:
+    """A fault that a stage stopped the run with, as the stage raised it and not as Ray wraps it.
+
+    Raises:
+        UsageError: the request turned out to be wrong (a refused key).
+        EnvironmentFault: something that every row needs is broken.
+    """
+    try:
+        yield
+    except Exception as error:
+        fault = ask(ledger, "fault")
+        if fault is not None:
+            raise fault from error
+        raise
 
 
 def start_ledger() -> Any:

@@ -98,6 +98,14 @@ def background(work: object) -> Iterator[threading.Event]:
         thread.join(timeout=10)
 
 
+def await_readers(path: Path) -> list[psutil.Process]:
+    """Whoever is opening `path`: its descriptor appears a moment after our own open has succeeded."""
+    deadline = time.monotonic() + 10
+    while not (found := readers(path)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
+
+
 def readers(path: Path) -> list[psutil.Process]:
     """Processes that hold `path` open for reading."""
     found = []
@@ -136,7 +144,7 @@ def test_each_poison_fails_alone(brief_lectures: Path, text_server: TextServer, 
     def crasher(stop: threading.Event) -> None:
         """Whoever reads this file gets a segmentation fault."""
         while (descriptor := open_when_read(crash, stop)) is not None:
-            for process in readers(crash):
+            for process in await_readers(crash):
                 process.send_signal(signal.SIGSEGV)
             os.close(descriptor)
             time.sleep(0.1)
@@ -154,7 +162,7 @@ def test_each_poison_fails_alone(brief_lectures: Path, text_server: TextServer, 
                     except BrokenPipeError:
                         continue
             else:
-                for process in readers(deadly):
+                for process in await_readers(deadly):
                     parent = process.parent()
                     if parent is not None and "ray::" in " ".join(parent.cmdline()):
                         parent.kill()

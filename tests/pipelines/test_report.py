@@ -11,7 +11,7 @@ import pytest
 from pipelines import report
 from pipelines.errors import UsageError
 from pipelines.image_file import image_path
-from pipelines.report import clock, small_picture, span, trace_segments, write_report
+from pipelines.report import clock, small_picture, trace_segments, write_report
 from pipelines.schema import ModelText, Probe, Reason, StageTime, TracePoint, Video
 from tests.pipelines import datasets
 
@@ -194,9 +194,8 @@ def test_stage_times_count_every_row(tmp_path: Path) -> None:
     assert "screen 3 12.0 s 2.0 s 50.0 %" in text
 
 
-def test_clock_and_span() -> None:
+def test_clock() -> None:
     assert [clock(s) for s in (0, 59.96, 61.25, 3723.4)] == ["0:00.0", "1:00.0", "1:01.2", "1:02:03.4"]
-    assert [span(s) for s in (4.21, 420, 7200)] == ["4.2 s", "7.0 min", "2.0 h"]
 
 
 def test_no_dataset_no_report(tmp_path: Path) -> None:

@@ -1,7 +1,15 @@
 import threading
 import time
+from collections.abc import Callable
 
-from pipelines.stage import Lane
+import pytest
+
+from pipelines.errors import EnvironmentFault, RowError, UsageError
+from pipelines.job import Job, pack, unpack
+from pipelines.recipes import starter
+from pipelines.resources import Pool
+from pipelines.schema import Reason, Status, Video
+from pipelines.stage import Lane, Stage, apply, faults_as_raised, start_ledger
 
 
 def test_a_suspect_runs_alone() -> None:
@@ -47,3 +55,50 @@ def test_healthy_rows_share() -> None:
     for thread in threads:
         thread.join(timeout=10)
     assert not barrier.broken
+
+
+class RefusedKey:
+    def __call__(self, job: Job) -> Job:
+        raise UsageError("the key was refused")
+
+
+class NoModel:
+    def __init__(self) -> None:
+        raise EnvironmentFault("there is no such model")
+
+
+class Picky:
+    def __call__(self, job: Job) -> Job:
+        if job.video.video_id == "rejected":
+            raise RowError(Reason.TOO_SHORT, "20 s")
+        if job.video.video_id == "unforeseen":
+            raise ZeroDivisionError("a bug")
+        return job
+
+
+def through(make: Callable[..., object]) -> dict[str, Video]:
+    """Three videos through a pool of one actor."""
+    import ray.data
+
+    ledger = start_ledger()
+    stage = Stage(name="only", make=make, pool=Pool(), last=True)  # type: ignore[arg-type]
+    rows = [{"row_id": n, "job": pack(Job(video=Video(video_id=n, uri="u")))} for n in ("fine", "rejected", "unforeseen")]
+    with faults_as_raised(ledger):
+        done = apply(ray.data.from_items(rows), stage, ledger=ledger, max_deaths=2).take_all()
+    return {row["row_id"]: unpack(row["job"]).video for row in done}
+
+
+@pytest.mark.cluster
+def test_a_fault_of_the_run_arrives_as_itself_and_a_rows_fault_stays_with_its_row() -> None:
+    from cluster.connect import cluster
+
+    with cluster(starter()):
+        videos = through(Picky)
+        with pytest.raises(UsageError, match="^the key was refused$"):
+            through(RefusedKey)
+        with pytest.raises(EnvironmentFault, match="^there is no such model$"):
+            through(NoModel)
+    assert videos["fine"].status is Status.OK
+    assert (videos["rejected"].status, videos["rejected"].reason) == (Status.REJECTED, Reason.TOO_SHORT)
+    assert (videos["unforeseen"].status, videos["unforeseen"].detail) == (Status.FAILED, "ZeroDivisionError: a bug")
+    assert [t.stage for t in videos["fine"].stage_times] == ["only"]

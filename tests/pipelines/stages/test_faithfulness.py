@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.config import TextSettings
@@ -72,6 +72,7 @@ def test_discourse_right_is_no_side():
         max_size=25,
     )
 )  # fmt: skip
+@example(["three", "left", "left", "left", "left", "left", "kidney"])
 def test_a_transcript_is_faithful_to_itself(words):
     text = " ".join(words)
     share, failure = judge(text, text, TextSettings())
