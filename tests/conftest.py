@@ -45,6 +45,19 @@ def demo_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def demo_dataset(demo_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the README's first command makes of the demo's lectures, made once: tests that add to it take a copy."""
+    from tests import runs
+    from tests.lectures.demo import EXPECTED
+
+    out = tmp_path_factory.mktemp("demo") / "dataset"
+    said = runs.run(["curate", str(demo_videos), "--out", str(out)])
+    assert all(name in said for name in EXPECTED)
+    assert "report.html" in said
+    return out
+
+
+@pytest.fixture(scope="session")
 def text_server() -> Iterator[TextServer]:
     """SmolLM2 served by vLLM's own server, as a user would, so that many runs need one start-up."""
     from actors.starter_models import starter_text_model

@@ -183,8 +183,8 @@ def _kept(written: _Qualified, said: _Qualified, words: list[str]) -> bool:
         return False
     paired = [(value, word) for word, values in written.by_word.items() for value in values]
     known = frozenset[str](said.by_word) | said.bare
-    said_of = {value: said.near[value] | {w for w, values in said.by_word.items() if value in values} for value in said.values}
-    if any(word in known and word not in said_of[value] for value, word in paired):
+    beside = {v: said.near[v] | {w for w, values in said.by_word.items() if v in values} for v in said.values}
+    if any(word in known and word not in beside[value] for value, word in paired):
         return False
     mentioned = {stem(w) for w in words}
     always = {w: values for w, values in said.by_word.items() if w not in said.bare}

@@ -11,6 +11,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +71,20 @@ def render_demo(folder: Path, only: Sequence[str] | None = None) -> list[Path]:
         raise KeyError(f"not in the demo set: {', '.join(sorted(unknown))}")
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [name for name in EXPECTED if only is None or name in only]
-    for name in wanted:
-        started = time.perf_counter()
-        kept = _is_current(folder / name)
-        if not kept:
-            _make(folder, name)
-        status, reason = EXPECTED[name]
-        done = "kept" if kept else f"{time.perf_counter() - started:.1f} s"
-        print(f"{name:20} {status:9} {reason or '-':12} {done}", flush=True)
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        pending = {processes.submit(_make_if_needed, folder, name): name for name in wanted}
+        for future in as_completed(pending):
+            status, reason = EXPECTED[pending[future]]
+            print(f"{pending[future]:20} {status:9} {reason or '-':12} {future.result()}", flush=True)
     return [folder / name for name in wanted]
+
+
+def _make_if_needed(folder: Path, name: str) -> str:
+    if _is_current(folder / name):
+        return "kept"
+    started = time.perf_counter()
+    _make(folder, name)
+    return f"{time.perf_counter() - started:.1f} s"
 
 
 def render_original(name: str, folder: Path) -> Path:

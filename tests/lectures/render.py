@@ -214,7 +214,7 @@ def render(
     video: bool = True,
     duration_s: float | None = None,
     pixel_format: str = "yuv420p",
-    preset: str = "veryfast",
+    preset: str = "superfast",
 ) -> Path:
     """Render to `path` (container by its suffix) and its truth to `<name>.truth.json`.
 
@@ -243,7 +243,8 @@ def render(
             film.width, film.height = size[::-1] if rotation % 180 else size
             film.pix_fmt = pixel_format
             film.codec_context.time_base = Fraction(1, 2 * fps)
-        speech = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if audio else None
+        coder = {"aac_coder": "fast"}
+        speech = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono", options=coder) if audio else None
         notes.write(json.dumps(head)[:-1] + ', "cursor": [')
         separator = "\n"
         for p in placed:
