@@ -179,6 +179,7 @@ def _stream(plan: Plan, progress: Progress) -> None:
     context = ray.data.DataContext.get_current()
     context.execution_no_progress_timeout_s = -1  # a 2-hour lecture may keep a stage busy for longer than the default
     context.enable_progress_bars = False
+    context.use_datasource_v2 = False  # it would start 32 actors to read the footer of one small file
     context.issue_detectors_config.detectors = []  # they advise on memory requests, in the middle of our progress
     context.checkpoint_config = ray.data.checkpoint.CheckpointConfig(
         id_column="row_id",
