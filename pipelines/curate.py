@@ -24,6 +24,7 @@ from pipelines.audit import Audit, audit
 from pipelines.config import Config
 from pipelines.dataset import SCREEN_STAGES
 from pipelines.job import Job, pack, unpack
+from pipelines.ledger import ask
 from pipelines.progress import Progress
 from pipelines.schema import Video
 from pipelines.settings import row_settings
@@ -127,8 +128,13 @@ def run(
         if plan.pending:
             started = time.time()
             with connect(config):
-                _stream(plan, progress)
-            facts = {"started_at": started, "seconds": round(time.time() - started, 1), "inputs": len(plan.pending)}
+                began_at = _stream(plan, progress) or time.time()
+            facts = {
+                "started_at": started,
+                "startup_s": round(began_at - started, 1),
+                "seconds": round(time.time() - started, 1),
+                "inputs": len(plan.pending),
+            }
             store.write(json.dumps(facts).encode(), "run.json")
         return plan, audit(store.out)
 
@@ -171,8 +177,11 @@ def committed_ids(store: Store) -> set[str]:
     return ids
 
 
-def _stream(plan: Plan, progress: Progress) -> None:
-    """One streaming Ray Data job: manifest, stages, Parquet, with Ray's row-level checkpoint."""
+def _stream(plan: Plan, progress: Progress) -> float | None:
+    """One streaming Ray Data job: manifest, stages, Parquet, with Ray's row-level checkpoint.
+
+    Returns when the first row reached its first stage, seconds since the epoch.
+    """
     import ray.data
     import ray.data.checkpoint
 
@@ -197,6 +206,8 @@ def _stream(plan: Plan, progress: Progress) -> None:
         dataset.write_parquet(
             plan.store.uri("videos"), schema=ROW_SCHEMA, compression="zstd", ray_remote_args={"num_cpus": 0.25}
         )
+    began_at: float | None = ask(ledger, "snapshot").began_at
+    return began_at
 
 
 ROW_SCHEMA = arrow_schema(Video).insert(0, pa.field("row_id", pa.string()))

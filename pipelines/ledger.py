@@ -4,6 +4,7 @@ It is how an input that keeps killing an actor's process is found, what the prog
 stops the run reaches the person as a sentence instead of Ray's traceback around it.
 """
 
+import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,8 @@ class Snapshot:
     """Inputs whose duration is known."""
     stages: dict[str, tuple[int, int, float]]
     """Per stage: rows in work, rows done, seconds spent."""
+    began_at: float | None = None
+    """When the first row reached its first stage, seconds since the epoch: until then a run starts up."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class Ledger:
     _rows: Counter[str] = field(default_factory=Counter)
     _seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     _fault: EnvironmentFault | UsageError | None = None
+    _began_at: float | None = None
 
     def begin(self, stage: str, row_id: str, node_id: str) -> int:
         """Note that a process on `node_id` starts on a row; returns how many processes died on it at this stage.
@@ -45,6 +49,7 @@ class Ledger:
         A second begin without an end means that the first process died. If its whole node is gone, the node was to
         blame (a spot instance taken back) and not the row.
         """
+        self._began_at = self._began_at or time.time()
         key = (stage, row_id)
         before = self._at_work.get(key)
         if before is not None and (before == node_id or self._is_alive(before)):
@@ -81,6 +86,7 @@ class Ledger:
             known_video_s=sum(self._durations.values()),
             known=len(self._durations),
             stages={n: (working[n], self._rows[n], self._seconds[n]) for n in names},
+            began_at=self._began_at,
         )
 
     def _is_alive(self, node_id: str) -> bool:

@@ -196,13 +196,11 @@ def _run_facts(out: str) -> dict[str, str]:
         return {}
     facts = json.loads(store.read("run.json"))
     said: dict[str, str] = {}
-    for key, label in (("started_at", "last run started"), ("finished_at", "last run finished")):
-        if isinstance(when := facts.get(key), int | float):
-            said[label] = datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        elif when is not None:
-            said[label] = str(when)
-    if isinstance(seconds := facts.get("seconds"), int | float):
-        said["last run took"] = span(seconds)
+    if isinstance(when := facts.get("started_at"), int | float):
+        said["last run started"] = datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    for key, label in (("seconds", "last run took"), ("startup_s", "of it start-up")):
+        if isinstance(seconds := facts.get(key), int | float):
+            said[label] = span(seconds)
     return said
 
 

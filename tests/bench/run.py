@@ -1,13 +1,14 @@
 """`make bench`: what the pipeline costs beside the libraries it stands on, medians of several, in one run.
 
-    python -m tests.bench.run [screen] [look] [listen] [whole] [memory]
+    python -m tests.bench.run [screen] [look] [listen] [rewrite] [whole] [memory]
 
-Files: a rendered MRI lecture repeated to 10 minutes, H.264 1080p 30 fps, x264 defaults (medium, CRF 23, key frames by the
-encoder), AAC; kept in build/bench. Everything is pinned to one core unless said.
+File: a rendered MRI lecture, H.264 1080p 30 fps, x264 defaults (medium, CRF 23, key frames by the encoder), AAC, its
+packets repeated to 10 minutes; kept in build/bench. Everything runs on one core with one thread unless said.
 """
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -18,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from imageio_ffmpeg import get_ffmpeg_exe
 
 from tests.lectures import render
-from tests.lectures.script import MRI
+from tests.lectures.script import HISTOPATHOLOGY, MRI, MRI_PLANES, OPHTHALMOLOGY
 
 FOLDER = Path("build/bench")
 MINUTES = float(os.environ.get("PRECEPTOR_BENCH_MINUTES", "10"))
@@ -29,11 +31,17 @@ REPEATS = 3
 
 def lecture() -> Path:
     """The ten-minute film, rendered once."""
-    path = FOLDER / f"lecture_1080p30_{MINUTES:g}min.mp4"
+    return film(FOLDER / f"lecture_1080p30_{MINUTES:g}min.mp4", MINUTES, size=(1920, 1080), fps=30, preset="medium")
+
+
+def film(path: Path, minutes: float, **settings: Any) -> Path:
+    """The MRI lecture, rendered once and its packets repeated to `minutes`; what is there is kept."""
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        part = FOLDER / "part.mp4"
-        render.render(MRI, part, size=(1920, 1080), fps=30, duration_s=60.0 * MINUTES, preset="medium")
+        once, part = path.with_suffix(".once.mp4"), path.with_suffix(".part.mp4")
+        render.render(MRI, once, **settings)
+        again = ["-stream_loop", "-1", "-i", str(once), "-c", "copy", "-t", str(60 * minutes)]
+        subprocess.run([get_ffmpeg_exe(), "-loglevel", "error", *again, "-y", str(part)], check=True)
         part.replace(path)
     return path
 
@@ -143,24 +151,117 @@ def bench_listen() -> None:
     row("listen", ours_s, f"{ours_s / library_s - 1:+.1%} against the library; bar: +10 %")
 
 
+def bench_rewrite() -> None:
+    """Texts of 16 clips as the write stage asks for them, against bare vLLM with the same prompts; the loading apart."""
+    ours, bare = rewriting("rewrite_ours"), rewriting("rewrite_bare")
+    print(f"{'bare vLLM, all prompts at once':46} {bare:8.2f} s")
+    print(f"{'rewriting, 8 rows at a time':46} {ours:8.2f} s  {bare / ours:.0%} of bare vLLM; bar: 85 %")
+
+
+def rewriting(which: str) -> float:
+    """Median seconds, taken in a process of its own."""
+    command = [sys.executable, "-c", f"from tests.bench import run; run.{which}()"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.strip().splitlines()[-1])
+
+
+def rewrite_ours() -> None:
+    """The write stage's rewriter; leaves its prompts for `rewrite_bare`."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from actors.rewriter import Rewriter
+    from pipelines import recipes
+    from pipelines.schema import Clip, Domain
+
+    config = recipes.starter()
+    words = [s.text for lecture in (MRI, HISTOPATHOLOGY, OPHTHALMOLOGY, MRI_PLANES) for scene in lecture.scenes
+             for s in scene.sentences]  # fmt: skip
+    texts = [" ".join(words[i % len(words)] for i in range(3 * n, 3 * n + 12)) for n in range(16)]
+    made_up: dict[str, Any] = {"domain": Domain.MRI, "start_s": 0.0, "end_s": 60.0, "segmenter": "bench"}
+    clips = [Clip(clip_id=str(n), raw_text=text, **made_up) for n, text in enumerate(texts)]
+    rewriter = Rewriter(config.text, threads=1, gpu_memory_share=0.5, admission_folder=None)
+    engine: Any = rewriter._engine
+    asked = []
+    generate = engine.generate
+    engine.generate = lambda requests: asked.extend(requests) or generate(requests)
+    rewriter(clips[:1])
+    asked.clear()
+    rows = config.resources.write.concurrent_rows
+    with ThreadPoolExecutor(rows) as threads:
+        seconds = median_s(lambda: list(threads.map(lambda clip: rewriter([clip]), clips)))
+    prompts = [{"ids": engine.token_ids(r), "max_tokens": r.max_tokens, "schema": r.schema()} for r in asked]
+    (FOLDER / "prompts.json").write_text(json.dumps(prompts[: len(asked) // REPEATS]))
+    print(seconds, flush=True)
+    os._exit(0)
+
+
+def rewrite_bare() -> None:
+    """vLLM's own `LLM.generate` over the same prompts in one call."""
+    from actors.starter_models import starter_text_model
+    from actors.vllm_engine import _prepare_environment
+    from pipelines import recipes
+
+    _prepare_environment(1, local=True)
+    import torch
+    from vllm import LLM, SamplingParams
+    from vllm.sampling_params import StructuredOutputsParams
+
+    torch.set_num_threads(1)
+    settings = recipes.starter().text
+    llm = LLM(model=str(starter_text_model()), dtype=settings.dtype, max_model_len=settings.max_model_len,
+              enforce_eager=True, enable_prefix_caching=False, generation_config="vllm", seed=0)  # fmt: skip
+    prompts = json.loads((FOLDER / "prompts.json").read_text())
+    ids = [{"prompt_token_ids": p["ids"]} for p in prompts]
+    params = [SamplingParams(temperature=0.0, seed=0, max_tokens=p["max_tokens"], structured_outputs=StructuredOutputsParams(
+              json=p["schema"], disable_any_whitespace=True)) for p in prompts]  # fmt: skip
+    llm.generate(ids[:3], params[:3], use_tqdm=False)
+    print(median_s(lambda: llm.generate(ids, params, use_tqdm=False)), flush=True)
+    os._exit(0)
+
+
 def bench_whole() -> None:
-    """A whole run against the sum of its stages, each alone, from the same rows' own times."""
+    """A whole run against the sum of its stages, each alone in a process that has loaded its model, two threads."""
+    from pipelines.dataset import rows
+
     out = FOLDER / "whole"
-    subprocess.run(["rm", "-rf", str(out)], check=True)
+    shutil.rmtree(out, ignore_errors=True)
     started = time.perf_counter()
     subprocess.run([sys.executable, "-m", "cluster.cli", "curate", str(lecture()), "--out", str(out)], check=True,
                    stdout=subprocess.DEVNULL)  # fmt: skip
     whole_s = time.perf_counter() - started
-    run_s = json.loads((out / "run.json").read_text())["seconds"]
-    from pipelines.dataset import rows
+    facts = json.loads((out / "run.json").read_text())
+    (video,) = rows(str(out))
+    in_run = {spent.stage: spent.seconds for spent in video.stage_times}
+    done = subprocess.run([sys.executable, "-c", "from tests.bench import run; run.stages_alone()"], check=True,
+                          capture_output=True, text=True)  # fmt: skip
+    alone: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    for stage, seconds in alone.items():
+        row(f"{stage} alone", seconds, f"in the run {in_run[stage]:.1f} s")
+    total, streamed = sum(alone.values()), facts["seconds"] - facts["startup_s"]
+    row("sum of the stages alone", total)
+    row("the run after its start-up", streamed, f"{streamed / total:.2f} of the sum; bar: 1.25")
+    print(f"start-up {facts['startup_s']:.1f} s; the command with everything {whole_s:.1f} s", flush=True)
 
-    stages: dict[str, float] = {}
-    for video in rows(str(out)):
-        for spent in video.stage_times:
-            stages[spent.stage] = stages.get(spent.stage, 0.0) + spent.seconds
-    for stage, seconds in stages.items():
-        row(f"stage {stage} in the run", seconds)
-    row("the command, start-up included", whole_s, f"the streaming job alone {run_s:.1f} s")
+
+def stages_alone() -> None:
+    """Seconds of each stage's work on the lecture, one after the other; models loaded before."""
+    from pipelines import recipes
+    from pipelines.curate import stages
+    from pipelines.job import Job
+    from pipelines.schema import Video
+    from pipelines.settings import with_settings
+
+    threads = [f"resources.{pool}.threads=2" for pool in ("classify", "listen", "write")]
+    config = with_settings(recipes.starter(), threads)
+    job = Job(video=Video(video_id="bench", uri=str(lecture().absolute())))
+    seconds = {}
+    for stage in stages(config, str((FOLDER / "alone").absolute())):
+        work = stage.make(**stage.kwargs)
+        started = time.perf_counter()
+        job = work(job)
+        seconds[stage.name] = round(time.perf_counter() - started, 2)
+    print(json.dumps(seconds), flush=True)
+    os._exit(0)
 
 
 def peak_memory(arguments: list[str]) -> dict[str, int]:
@@ -191,26 +292,20 @@ def peak_memory(arguments: list[str]) -> dict[str, int]:
 
 def bench_memory() -> None:
     """Peak memory of every process: two hours against ten minutes of the same film."""
-    import imageio_ffmpeg
-
-    short, long = FOLDER / "ten_minutes.mp4", FOLDER / "two_hours.mp4"
-    if not long.exists():
-        render.render(MRI, short, size=(960, 540), fps=15, duration_s=600.0)
-        part = FOLDER / "part.mp4"
-        subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-stream_loop", "11", "-i", str(short),
-                        "-c", "copy", "-t", "7190", "-y", str(part)], check=True)  # fmt: skip
-        part.replace(long)
+    short, long = (
+        film(FOLDER / f"lecture_360p10_{minutes}min.mp4", minutes, size=(640, 360), fps=10) for minutes in (10, 119)
+    )
     peaks = {}
-    for film in (short, long):
-        out = FOLDER / f"memory_{film.stem}"
-        subprocess.run(["rm", "-rf", str(out)], check=True)
-        peaks[film] = peak_memory(["curate", str(film), "--out", str(out)])
+    for path in (short, long):
+        out = FOLDER / f"memory_{path.stem}"
+        shutil.rmtree(out, ignore_errors=True)
+        peaks[path] = peak_memory(["curate", str(path), "--out", str(out)])
     for kind in sorted(peaks[short].keys() & peaks[long].keys()):
         a, b = peaks[short][kind], peaks[long][kind]
         print(f"{kind:28} {a / 2**20:8.0f} MiB for 10 min {b / 2**20:8.0f} MiB for 2 h {b / a - 1:+7.1%}", flush=True)
 
 
-BENCHES = {"screen": bench_screen, "look": bench_look, "listen": bench_listen,
+BENCHES = {"screen": bench_screen, "look": bench_look, "listen": bench_listen, "rewrite": bench_rewrite,
            "whole": bench_whole, "memory": bench_memory}  # fmt: skip
 
 

@@ -54,10 +54,11 @@ def _squeezed(text: str) -> str:
 
 
 def test_the_page_says_what_happened(out: str, tmp_path: Path) -> None:
-    (Path(out) / "run.json").write_text('{"started_at": 1900000000.0, "seconds": 432.0}')
+    (Path(out) / "run.json").write_text('{"started_at": 1900000000.0, "seconds": 432.0, "startup_s": 15.5}')
     text = _squeezed(_page(out, tmp_path).text)
     for said in (
         "recipe starter", datasets.FINGERPRINT, "last run started 2030-03-17 17:46 UTC", "last run took 7.2 min",
+        "of it start-up 15.5 s",
         "inputs 6 videos 0.67 h", "screened 5 videos 0.67 h", "accepted 3 videos 0.50 h", "ok 3 videos 0.50 h",
         "3 ok 2 rejected 1 failed 5 clips 4 with a picture 4 with a cursor trace",
         "failed screen unreadable 1 broken moov atom not found",
