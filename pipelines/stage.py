@@ -16,6 +16,7 @@ from typing import Any
 
 import ray
 import ray.data
+import ray.exceptions
 import ray.util.scheduling_strategies
 
 from pipelines.errors import EnvironmentFault, RowError, UsageError
@@ -163,7 +164,7 @@ def faults_as_raised(ledger: Any) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except ray.exceptions.RayError as error:
         fault = ask(ledger, "fault")
         if fault is not None:
             raise fault from error

@@ -71,20 +71,18 @@ def render_demo(folder: Path, only: Sequence[str] | None = None) -> list[Path]:
         raise KeyError(f"not in the demo set: {', '.join(sorted(unknown))}")
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [name for name in EXPECTED if only is None or name in only]
+    for name in (kept := [name for name in wanted if _is_current(folder / name)]):
+        _say(name, "kept")
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
-        pending = {processes.submit(_make_if_needed, folder, name): name for name in wanted}
+        pending = {processes.submit(_make, folder, name): name for name in wanted if name not in kept}
         for future in as_completed(pending):
-            status, reason = EXPECTED[pending[future]]
-            print(f"{pending[future]:20} {status:9} {reason or '-':12} {future.result()}", flush=True)
+            _say(pending[future], f"{future.result():.1f} s")
     return [folder / name for name in wanted]
 
 
-def _make_if_needed(folder: Path, name: str) -> str:
-    if _is_current(folder / name):
-        return "kept"
-    started = time.perf_counter()
-    _make(folder, name)
-    return f"{time.perf_counter() - started:.1f} s"
+def _say(name: str, done: str) -> None:
+    status, reason = EXPECTED[name]
+    print(f"{name:20} {status:9} {reason or '-':12} {done}", flush=True)
 
 
 def render_original(name: str, folder: Path) -> Path:
@@ -111,7 +109,9 @@ def cut_off(path: Path, at_s: float) -> None:
     os.truncate(path, end)
 
 
-def _make(folder: Path, name: str) -> None:
+def _make(folder: Path, name: str) -> float:
+    """Seconds it took."""
+    started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix=".rendering-", dir=folder) as temporary:
         path = Path(temporary) / name
         if name == "empty.mp4":
@@ -127,6 +127,7 @@ def _make(folder: Path, name: str) -> None:
             notes.replace(folder / notes.name)
         path.replace(folder / name)
     _mark(folder / name).write_text(_made_by(name), encoding="utf-8")
+    return time.perf_counter() - started
 
 
 def _mark(path: Path) -> Path:
