@@ -14,13 +14,15 @@ from typing import IO
 
 import msgspec
 
-from actors.requests import AudioWindow, Done, Failed, Looked, Message, Probed, Request, Screened
-from pipelines.errors import RowError
+from actors.requests import AudioWindow, Broken, Done, Failed, Looked, Message, Probed, Request, Screened
+from pipelines.errors import EnvironmentFault, RowError
 from pipelines.job import to_bytes
 from pipelines.resources import Resources
 from pipelines.schema import Reason
 
 _GIB = 1 << 30
+SECRETS = frozenset({"PRECEPTOR_TEXT_API_KEY", "RAY_AUTH_TOKEN", "HF_TOKEN"})
+"""Environment variables that the process which touches hostile files must not know."""
 _DECODE = msgspec.msgpack.Decoder(Message)
 
 
@@ -41,6 +43,7 @@ class Decoder:
 
         Raises:
             RowError: what the child reports, or `deadline`, or `decoder_crashed` with the signal that ended it.
+            EnvironmentFault: the pictures cannot be written.
         """
         connection = self._ready()
         connection.send_bytes(to_bytes(request))
@@ -59,6 +62,9 @@ class Decoder:
                 if isinstance(message, Failed):
                     finished = True
                     raise RowError(message.reason, message.detail)
+                if isinstance(message, Broken):
+                    finished = True
+                    raise EnvironmentFault(message.detail)
                 if isinstance(message, Probed):
                     left_s += self._allowed_s(message.probe.duration_s) - self._allowed_s(duration_s)
                     duration_s = message.probe.duration_s
@@ -92,7 +98,8 @@ class Decoder:
         ours, theirs = socket.socketpair()
         memory = int(self._resources.decoder_memory_gib * _GIB)
         command = [sys.executable, "-m", "actors.decoder_child", str(theirs.fileno()), str(memory), str(os.getpid())]
-        environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=os.pathsep.join(p for p in sys.path if p))
+        environment = {k: v for k, v in os.environ.items() if k not in SECRETS}
+        environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         with theirs:
             self._child = subprocess.Popen(
                 command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stderr=self._stderr

@@ -15,10 +15,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from actors.requests import (
     AudioRequest,
     AudioWindow,
+    Broken,
     Done,
     Failed,
     Looked,
@@ -31,7 +33,7 @@ from actors.requests import (
     Small,
 )
 from pipelines import media
-from pipelines.errors import RowError
+from pipelines.errors import EnvironmentFault, RowError
 from pipelines.image_file import ImageFile
 from pipelines.job import to_bytes
 from pipelines.schema import Probe, Reason
@@ -72,8 +74,13 @@ def _look(request: LookRequest) -> Looked:
         ImageFile(request.out, request.video_id, request.settings.image_quality) as images,
     ):
         pictures = _pictures(container)
-        found = look(pictures, static=request.static, settings=request.settings, keep=images.keep)
-        images.commit({i.image_id for i in found.intervals})
+        found = look(
+            pictures, static=request.static, settings=request.settings, keep=images.keep, until_s=request.until_s
+        )
+        try:
+            images.commit({i.image_id for i in found.intervals})
+        except (OSError, pa.ArrowException) as error:  # a full disk, lost credentials: no video's fault
+            raise EnvironmentFault(f"Pictures cannot be written to {request.out}: {error}") from error
     frames = tuple(Small(time_s=f.time_s, until_s=f.until_s, jpeg=media.to_jpeg(f.rgb)) for f in found.frames)
     return Looked(scene_cuts_s=found.scene_cuts_s, intervals=found.intervals, frames=frames)
 
@@ -105,6 +112,8 @@ def serve(connection: Connection) -> None:
                 connection.send_bytes(to_bytes(Done()))
             except RowError as error:
                 connection.send_bytes(to_bytes(Failed(reason=error.reason, detail=error.detail)))
+            except EnvironmentFault as error:
+                connection.send_bytes(to_bytes(Broken(detail=str(error))))
             except MemoryError:
                 connection.send_bytes(to_bytes(Failed(reason=Reason.OUT_OF_MEMORY, detail="the decoder's memory limit")))
 

@@ -30,6 +30,7 @@ class Looker:
             out=self._out,
             static=video.domain.is_static,
             settings=self._config.look,
+            until_s=video.probe.duration_s,
         )
         (looked,) = [m for m in self._decoder.ask(request, video.probe.duration_s) if isinstance(m, Looked)]
         samples = tuple(Sample(time_s=f.time_s, until_s=f.until_s, jpeg=f.jpeg) for f in looked.frames)

@@ -21,6 +21,8 @@ class LookRequest(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     out: str
     static: bool
     settings: LookSettings
+    until_s: float
+    """The video's length: its sound may outlast its last frame."""
 
 
 class AudioRequest(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -82,4 +84,10 @@ class Failed(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     detail: str
 
 
-Message = Probed | Screened | Looked | AudioWindow | Done | Failed
+class Broken(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Something that every input needs is broken."""
+
+    detail: str
+
+
+Message = Probed | Screened | Looked | AudioWindow | Done | Failed | Broken

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from actors.starter_models import gguf_hash
@@ -18,6 +18,23 @@ from pipelines.errors import EnvironmentFault, UsageError
 
 KEY_VARIABLE = "PRECEPTOR_TEXT_API_KEY"
 CONCURRENT_REQUESTS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key on its way to an actor of a cluster, which does not inherit this machine's environment; never printed."""
+
+    value: str = field(repr=False)
+
+    @staticmethod
+    def of_this_process() -> "Key":
+        """What the environment holds; empty if nothing."""
+        return Key(os.environ.get(KEY_VARIABLE, ""))
+
+    def install(self) -> None:
+        """Make it this process's, unless it has one."""
+        if self.value:
+            os.environ.setdefault(KEY_VARIABLE, self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +61,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A text, or why there is none: `length` (a limit was reached) or `malformed`."""
+    """A text, or why there is none: `length` (a limit was reached), `malformed`, or `refused` by the server."""
 
     text: str | None = None
     failure: str | None = None
@@ -114,6 +131,7 @@ class OpenAiEngine:
             max_retries=max_retries,
             timeout=timeout_s,
         )
+        self._answered = False
         self._pool = ThreadPoolExecutor(CONCURRENT_REQUESTS, thread_name_prefix="text-request")
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
@@ -143,12 +161,15 @@ class OpenAiEngine:
         except openai.BadRequestError as error:
             if error.code == "context_length_exceeded" or "context length" in str(error).lower():
                 return Reply(failure="length")
+            if self._answered or error.code == "content_filter":  # it dislikes this text, not every text
+                return Reply(failure="refused")
             raise EnvironmentFault(f"The text server refuses the request: {error.message}") from error
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
             advice = f"check text.base_url, text.model and {KEY_VARIABLE}"
             raise UsageError(f"The text server answers {error.status_code}: {advice}.") from error
         except openai.APIError as error:
             raise EnvironmentFault(f"The text server fails: {error.message}") from error
+        self._answered = True
         if not completion.choices:
             return Reply(failure="malformed")
         choice = completion.choices[0]

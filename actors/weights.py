@@ -18,14 +18,15 @@ def resolve(source: str) -> Path | str:
 
 
 def hash_folder(source: Path | str) -> str:
-    """SHA-256 over the names and bytes of a file or folder; for a name that is not on this machine, the name itself.
+    """SHA-256 over the names and bytes of a file or folder; for weights of the hub, their commit.
 
-    A hub snapshot's folder name is its commit: files behind it are content-addressed already and are not read again.
+    A snapshot's folder is named after its commit, and the hub is asked for the commit of a name that is not on this
+    machine yet: the identity is the same before and after the download. Without the hub, the name itself.
     """
     if isinstance(source, str):
-        return f"name:{source}"
+        return _commit(source) or f"name:{source}"
     if source.parent.name == "snapshots":
-        return f"{source.parent.parent.name}@{source.name}"
+        return source.name
     digest = hashlib.sha256()
     for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
         if path.is_file() and "__pycache__" not in path.parts:
@@ -33,3 +34,14 @@ def hash_folder(source: Path | str) -> str:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def _commit(name: str) -> str | None:
+    import httpx
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    try:
+        return HfApi().model_info(name.removeprefix("hf-hub:"), timeout=20).sha
+    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, httpx.HTTPError, OSError):
+        return None

@@ -3,6 +3,7 @@
 import dataclasses
 
 from actors.rewriter import Rewriter
+from actors.text_engine import Key
 from pipelines.config import Config
 from pipelines.errors import RowError
 from pipelines.job import Job
@@ -13,7 +14,8 @@ from pipelines.stages.clips import make_clips
 class Writer:
     """Owns the text engine; many rows at once share its batches."""
 
-    def __init__(self, config: Config, threads: int, admission: str) -> None:
+    def __init__(self, config: Config, threads: int, admission: str, key: Key) -> None:
+        key.install()
         self._config = config
         self._rewriter = Rewriter(
             config.text,

@@ -54,10 +54,7 @@ def screen(
     videos: Videos, out: Out, recipe: Recipe = "starter", limit: Limit = None, settings: Settings = None
 ) -> None:
     """Only the cheap part: which videos are medical narratives. `OUT/accepted.parquet` is a manifest for `curate`."""
-    from pipelines.screened import write_accepted
-
     _run(videos, out, configured(recipe, settings), limit=limit, screen_only=True)
-    typer.echo(f"accepted: {write_accepted(out)} videos in {out}/accepted.parquet")
 
 
 @app.command()
@@ -68,9 +65,10 @@ def retry(
     settings: Settings = None,
 ) -> None:
     """Give failed videos another attempt, under the dataset's own configuration (only resources.* may be --set)."""
-    from pipelines.retries import again, saved_config
+    from pipelines.retries import again, saved_config, was_screened
 
-    _run(None, dataset, saved_config(dataset, settings or []), retry=lambda store: again(store, reason, changed))
+    config, screen_only = saved_config(dataset, settings or []), was_screened(dataset)
+    _run(None, dataset, config, screen_only=screen_only, retry=lambda store: again(store, reason, changed))
 
 
 def _run(source: str | None, out: str, config: Config, *, limit: int | None = None, screen_only: bool = False,
@@ -90,8 +88,12 @@ def _run(source: str | None, out: str, config: Config, *, limit: int | None = No
         source, out, config, connect=cluster, progress=Progress(console), limit=limit, screen_only=screen_only,
         retry=retry,  # type: ignore[arg-type]
     )  # fmt: skip
-    write_report(plan.store.out, plan.store.path("report.html"))
+    write_report(plan.store.out)
     print_outcome(plan, result)
+    if screen_only:
+        from pipelines.screened import write_accepted
+
+        typer.echo(f"accepted: {write_accepted(plan.store.out)} videos in {plan.store.uri('accepted.parquet')}")
     if not result.sound:
         raise typer.Exit(1)
 
@@ -127,9 +129,8 @@ def report(dataset: Dataset, out: Annotated[str | None, typer.Option("--out", he
     """Write the self-contained HTML report (every run does)."""
     from pipelines.report import write_report
 
-    target = out or f"{dataset.rstrip('/')}/report.html"
-    write_report(_existing(dataset), target)
-    typer.echo(target)
+    write_report(_existing(dataset), out)
+    typer.echo(out or f"{dataset.rstrip('/')}/report.html")
 
 
 @app.command()

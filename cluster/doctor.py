@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipelines.errors import EnvironmentFault
+
 SETUP = "make setup"
 
 
@@ -38,7 +40,16 @@ def examine() -> list[Finding]:
     checks: list[Callable[[], Finding]] = [
         _python, _packages, _processors, _torch, _torchvision, _ffmpeg, _models, _text_model, _disk, _shared_memory, _ray,
     ]  # fmt: skip
-    return [check() for check in checks]
+    return [_examined(check) for check in checks]
+
+
+def _examined(check: Callable[[], Finding]) -> Finding:
+    """The check's finding; a check that falls over is one, for that is what it was made to find."""
+    try:
+        return check()
+    except (ImportError, OSError, EnvironmentFault, subprocess.SubprocessError) as error:
+        words = (str(error).strip().splitlines() or [""])[0]
+        return Finding(subject=check.__name__.strip("_"), state=f"{type(error).__name__}: {words}"[:300], remedy=SETUP)
 
 
 def _python() -> Finding:

@@ -4,6 +4,7 @@ Numbers marked "published" are those of OpenBiomedVid, Quilt-1M or MedicalNarrat
 anyone: each says in a line how it was chosen.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from pipelines.errors import UsageError
@@ -17,8 +18,8 @@ def _share(name: str, value: float) -> None:
 
 
 def _positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise UsageError(f"{name} must be greater than 0, not {value}.")
+    if not 0 < value < math.inf:
+        raise UsageError(f"{name} must be a number greater than 0, not {value}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +32,7 @@ class ProbeSettings:
     def __post_init__(self) -> None:
         _positive("probe.max_duration_s", self.max_duration_s)
         if not 0 <= self.min_duration_s < self.max_duration_s:
-            raise UsageError(
-                f"probe.min_duration_s must lie between 0 and probe.max_duration_s, not {self.min_duration_s}."
-            )
+            raise UsageError(f"probe.min_duration_s must lie between 0 and the maximum, not {self.min_duration_s}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +206,9 @@ class TranscriptSettings:
             raise UsageError(f"transcript.task must be transcribe or translate, not '{self.task}'.")
         if self.window_s < 30:
             raise UsageError(f"transcript.window_s must be at least 30, not {self.window_s}.")
+        if self.task == "translate" and (self.model == "starter" or self.language == "en"):
+            need = "a multilingual transcript.model, and a transcript.language other than en (none detects it)"
+            raise UsageError(f"transcript.task=translate needs {need}.")
         _positive("transcript.beam_size", self.beam_size)
 
 
@@ -232,10 +234,10 @@ class ClipSettings:
 
     def __post_init__(self) -> None:
         if self.segmenter not in ("probability_runs", "key_frame_chunks"):
-            raise UsageError(
-                f"clips.segmenter must be probability_runs or key_frame_chunks, not '{self.segmenter}'."
-            )
+            raise UsageError(f"clips.segmenter must be probability_runs or key_frame_chunks, not '{self.segmenter}'.")
         _share("clips.min_probability", self.min_probability)
+        if not 0 <= self.max_gap_s < math.inf:
+            raise UsageError(f"clips.max_gap_s must be a number of at least 0, not {self.max_gap_s}.")
         if not 0 < 2 * self.min_piece_s <= self.max_clip_s:
             raise UsageError("clips.min_piece_s must be at most half of clips.max_clip_s, or no split is possible.")
 
@@ -267,6 +269,12 @@ class TextSettings:
             raise UsageError(f"text.engine must be vllm or openai, not '{self.engine}'.")
         if self.engine == "openai" and not self.base_url:
             raise UsageError("text.base_url must be set when text.engine is openai.")
+        if any(mark in self.base_url for mark in "@?"):  # it is saved with the dataset
+            raise UsageError("text.base_url must carry no key; put it into PRECEPTOR_TEXT_API_KEY.")
+        if self.dtype not in ("auto", "float32", "float16", "bfloat16"):
+            raise UsageError(f"text.dtype must be auto, float32, float16 or bfloat16, not '{self.dtype}'.")
+        _positive("text.max_model_len", self.max_model_len)
+        _positive("text.max_text_chars", self.max_text_chars)
         _share("text.min_support", self.min_support)
         _share("text.correction_min_similarity", self.correction_min_similarity)
 

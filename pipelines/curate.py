@@ -68,7 +68,12 @@ def stages(config: Config, out: str) -> list[Stage]:
             name="write",
             make=Writer,
             pool=pools.write,
-            kwargs={"config": config, "threads": pools.write.threads, "admission": f"{out}/admission"},
+            kwargs={
+                "config": config,
+                "threads": pools.write.threads,
+                "admission": f"{out}/admission",
+                "key": text_engine.Key.of_this_process(),
+            },
         ),
     ]
 
@@ -149,12 +154,12 @@ def _plan(
     retry: Callable[[Store], int] | None,
 ) -> Plan:
     fingerprint = store.open_config(config, settings)
-    changed = store.request(found)
+    committed = committed_ids(store)
+    changed = store.request(found, committed)
     if retry is not None:
         retry(store)
     chosen = [s for s in stages(config, store.out) if not screen_only or s.name in SCREEN_STAGES]
     chosen[-1] = dataclasses.replace(chosen[-1], last=True)
-    committed = committed_ids(store)
     return Plan(
         store=store,
         config=config,

@@ -19,6 +19,7 @@ from pipelines import dataset
 from pipelines.arrow import arrow_schema
 from pipelines.audit import text_quality
 from pipelines.errors import UsageError
+from pipelines.media import public_uri
 from pipelines.schema import (
     SCHEMA_VERSION,
     Box,
@@ -71,7 +72,7 @@ class Example:
     """`video_id` and the times in milliseconds."""
     video_id: str
     uri: str
-    """Where the video was read from."""
+    """Where the video was read from, without keys."""
     image: Picture | None
     """The representative picture, without the cursor; None where the clip has none."""
     image_id: str | None
@@ -119,7 +120,7 @@ def example(video: Video, clip: Clip, picture: Image | None) -> Example:
     return Example(
         clip_id=clip.clip_id,
         video_id=video.video_id,
-        uri=video.uri,
+        uri=public_uri(video.uri),
         image=Picture(bytes=picture.data, path=f"{picture.image_id}.{picture.format}") if picture else None,
         image_id=clip.image_id,
         image_width=clip.image_width,
@@ -175,6 +176,8 @@ def export_hf(out: str, target: str | Path, *, shard_bytes: int = SHARD_BYTES) -
     Raises:
         UsageError: `target` exists and is not empty, or `out` is no sound dataset.
     """
+    if "://" in str(target):
+        raise UsageError(f"An export is written to a local folder, not to {target}.")
     target = Path(target).absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} exists and is not empty; choose another target.")

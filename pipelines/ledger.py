@@ -43,19 +43,22 @@ class Ledger:
     _fault: EnvironmentFault | UsageError | None = None
     _began_at: float | None = None
 
-    def begin(self, stage: str, row_id: str, node_id: str) -> int:
-        """Note that a process on `node_id` starts on a row; returns how many processes died on it at this stage.
+    def deaths(self, stage: str, row_id: str, node_id: str) -> int:
+        """How many processes died on the row at this stage, asked by a process on `node_id` that was handed it.
 
-        A second begin without an end means that the first process died. If its whole node is gone, the node was to
+        A row that was begun, never ended and comes again: its process died. If its whole node is gone, the node was to
         blame (a spot instance taken back) and not the row.
         """
-        self._began_at = self._began_at or time.time()
         key = (stage, row_id)
-        before = self._at_work.get(key)
+        before = self._at_work.pop(key, None)
         if before is not None and (before == node_id or self._is_alive(before)):
             self._deaths[key] += 1
-        self._at_work[key] = node_id
         return self._deaths[key]
+
+    def begin(self, stage: str, row_id: str, node_id: str) -> None:
+        """Note that a process on `node_id` now works on the row; rows that only wait for their turn are not begun."""
+        self._began_at = self._began_at or time.time()
+        self._at_work[stage, row_id] = node_id
 
     def end(self, stage: str, row_id: str, seconds: float, duration_s: float | None, final_status: str | None) -> None:
         """Note that the row left the stage; `final_status` is set when no later stage will work on it."""

@@ -5,10 +5,13 @@ the decoder read other files or addresses of this machine.
 """
 
 import contextlib
+import errno
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+import urllib.parse
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,37 +31,82 @@ def is_remote(uri: str) -> bool:
     return uri.startswith(("s3://", "http://", "https://"))
 
 
+def public_uri(uri: str) -> str:
+    """The address without user, password and query: signed addresses carry keys there."""
+    if not is_remote(uri):
+        return uri
+    parts = urllib.parse.urlsplit(uri)
+    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 @contextlib.contextmanager
 def open_media(uri: str) -> Iterator[Any]:
     """A PyAV input container.
 
     Raises:
-        RowError: `missing`, `unreachable` or `unreadable`, with the library's own words.
+        RowError: `missing`, `unreachable` (also when the connection breaks later) or `unreadable`, with the library's own
+            words.
     """
-    import av
-
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
     with contextlib.ExitStack() as stack:
         source: Any = f"file:{os.path.abspath(uri)}"
         if is_remote(uri):
             source = stack.enter_context(_remote(uri))
-        try:
-            container = stack.enter_context(av.open(source, options=options, metadata_errors="ignore"))
-        except FileNotFoundError as error:
-            raise RowError(Reason.MISSING, "there is no such file") from error
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise RowError(Reason.UNREADABLE, _words(error)) from error
-        yield container
+        yield stack.enter_context(_container(source))
 
 
 @contextlib.contextmanager
-def _remote(uri: str) -> Iterator[Any]:
+def _container(source: Any) -> Iterator[Any]:
+    import av
+
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+    try:
+        container = av.open(source, options=options, metadata_errors="ignore")
+    except FileNotFoundError as error:
+        raise RowError(Reason.MISSING, "there is no such file") from error
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise RowError(Reason.UNREADABLE, _words(error)) from error
+    with container:
+        yield container
+
+
+def _network_faults() -> tuple[type[Exception], ...]:
     import botocore.exceptions
+    import requests
+    import urllib3.exceptions
+
+    return (OSError, ValueError, requests.RequestException, urllib3.exceptions.HTTPError,
+            botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)  # fmt: skip
+
+
+class _RemoteFile:
+    """A remote file that remembers why it broke: FFmpeg takes a failed read for the end of the file."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._faults = stream, _network_faults()
+        self.fault: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        return bytes(self._guarded(self._stream.read, size))
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return int(self._guarded(self._stream.seek, offset, whence))
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
+    def _guarded(self, call: Callable[..., Any], *arguments: int) -> Any:
+        try:
+            return call(*arguments)
+        except self._faults as fault:
+            self.fault = self.fault or fault
+            raise OSError(errno.EIO, "the connection broke") from fault
+
+
+@contextlib.contextmanager
+def _remote(uri: str) -> Iterator[_RemoteFile]:
     import requests
     import smart_open
 
-    faults = (OSError, ValueError, requests.RequestException, botocore.exceptions.BotoCoreError,
-              botocore.exceptions.ClientError)  # fmt: skip
     try:
         if uri.startswith("s3://") or _gives_ranges(uri):
             stream = smart_open.open(uri, "rb", compression="disable")
@@ -68,20 +116,31 @@ def _remote(uri: str) -> Iterator[Any]:
                 reply.raise_for_status()
                 shutil.copyfileobj(reply.raw, stream)
             stream.seek(0)
-    except faults as error:
-        words = _words(error)
-        gone = any(sign in words for sign in ("404", "NoSuchKey", "NoSuchBucket", "does not exist"))
-        raise RowError(Reason.MISSING if gone else Reason.UNREACHABLE, words) from error
+    except _network_faults() as error:
+        raise _unreachable(error) from error
     with stream:
-        yield stream
+        file = _RemoteFile(stream)
+        try:
+            yield file
+        finally:  # whatever became of what was read: it was not the whole file
+            if file.fault is not None and not isinstance(sys.exception(), GeneratorExit):
+                raise _unreachable(file.fault)
+
+
+def _unreachable(error: Exception) -> RowError:
+    words = _words(error)
+    gone = any(sign in words for sign in ("404", "NoSuchKey", "NoSuchBucket", "does not exist"))
+    return RowError(Reason.MISSING if gone else Reason.UNREACHABLE, words)
 
 
 def _gives_ranges(uri: str) -> bool:
+    """Asked with GET, because an address signed for GET refuses HEAD."""
     import requests
 
-    reply = requests.head(uri, allow_redirects=True, timeout=30)
-    reply.raise_for_status()
-    return reply.headers.get("Accept-Ranges") == "bytes"
+    with requests.get(uri, headers={"Range": "bytes=0-0"}, stream=True, timeout=30) as reply:
+        if reply.status_code != requests.codes.requested_range_not_satisfiable:  # an empty file
+            reply.raise_for_status()
+        return reply.status_code == requests.codes.partial_content
 
 
 def _words(error: Exception) -> str:

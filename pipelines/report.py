@@ -139,8 +139,11 @@ class _Gathered:
                 self.clips.add((clip.image_id is None, number, video.video_id), (video.video_id, clip))
 
 
-def write_report(out: str, path: str | Path, *, max_clips: int = 60) -> None:
-    """Write the report of the dataset at `out` to the file `path`, as one page without any outside resource."""
+def write_report(out: str, path: str | Path | None = None, *, max_clips: int = 60) -> None:
+    """Write the report of the dataset at `out` to the local file `path`, as one page without any outside resource.
+
+    Without a path it is `report.html` of the dataset, wherever that lies.
+    """
     made_by, funnel = dataset.settings(out), dataset.funnel(out)
     gathered = _Gathered(max_clips)
     texts = text_quality(gathered.passing(dataset.rows(out, _COLUMNS)))
@@ -161,6 +164,9 @@ def write_report(out: str, path: str | Path, *, max_clips: int = 60) -> None:
             schema_version=SCHEMA_VERSION,
         )
     )
+    if path is None:
+        Store(out).write(page.encode(), "report.html")
+        return
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{target.name}.tmp")

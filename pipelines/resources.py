@@ -1,5 +1,6 @@
 """What a run asks of its machines: changes no row, so it is never part of a fingerprint."""
 
+import math
 from dataclasses import dataclass
 
 from pipelines.errors import UsageError
@@ -21,6 +22,8 @@ class Pool:
     def __post_init__(self) -> None:
         if not 1 <= self.min_size <= self.max_size:
             raise UsageError(f"A pool's sizes must satisfy 1 <= min_size <= max_size, not {self.min_size}, {self.max_size}.")
+        if self.threads < 1 or self.concurrent_rows < 1:
+            raise UsageError(f"A pool needs a thread and a row, not {self.threads} and {self.concurrent_rows}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +47,14 @@ class Resources:
     """... plus this long per second of video."""
     max_actor_deaths: int = 2
     """An input on which an actor's process died this often is failed."""
+
+    def __post_init__(self) -> None:
+        if self.device not in ("cpu", "cuda"):
+            raise UsageError(f"resources.device must be cpu or cuda, not '{self.device}'.")
+        if self.max_actor_deaths < 1:
+            raise UsageError(f"resources.max_actor_deaths must be at least 1, not {self.max_actor_deaths}.")
+        for name in ("decoder_memory_gib", "deadline_base_s", "gpu_memory_share"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"resources.{name} must be greater than 0, not {getattr(self, name)}.")
+        if not 0 <= self.deadline_per_video_s < math.inf:
+            raise UsageError(f"resources.deadline_per_video_s must be at least 0, not {self.deadline_per_video_s}.")

@@ -29,6 +29,12 @@ def saved_config(out: str, settings: list[str]) -> Config:
     return with_settings(config, settings)
 
 
+def was_screened(out: str) -> bool:
+    """Whether the dataset holds only the screen's verdicts."""
+    settings: dict[str, str] = json.loads(Store(out).read("config.json"))["settings"]
+    return settings.get("pass") == "screen"
+
+
 def again(store: Store, reason: str | None, changed: bool) -> int:
     """Ask for another attempt at failed rows (of `reason`), and at changed sources; returns how many.
 
@@ -38,15 +44,16 @@ def again(store: Store, reason: str | None, changed: bool) -> int:
     if reason is not None and reason not in tuple(Reason):
         raise UsageError(f"There is no reason '{reason}'; there are {', '.join(Reason)}.")
     manifest = store.manifest()
-    asked = {r["video_id"]: r["attempt"] for r in sorted(manifest, key=lambda r: r["attempt"])}
+    newest = {r["video_id"]: r for r in sorted(manifest, key=lambda r: r["attempt"])}
     added = []
     for video in rows(store.out):
-        if asked.get(video.video_id) != video.attempt:
+        asked = newest.get(video.video_id)
+        if asked is None or asked["attempt"] != video.attempt:
             continue  # a later attempt is already pending
-        current = content_id(video.uri)
+        current = content_id(asked["uri"])
         failed = video.status is Status.FAILED and (reason is None or video.reason == reason)
         if failed or (changed and current is not None and current != video.content_id):
-            item = Input(video_id=video.video_id, uri=video.uri, extra=video.extra, content_id=current)
+            item = Input(video_id=video.video_id, uri=asked["uri"], extra=asked["extra"], content_id=current)
             added.append(manifest_row(item, video.attempt + 1))
     store.save_manifest([*manifest, *added])
     return len(added)

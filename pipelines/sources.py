@@ -3,6 +3,7 @@
 import csv
 import glob
 import hashlib
+import io
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 
@@ -22,6 +24,8 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".asf"}
     | {".ogv", ".3gp", ".mxf", ".dv", ".rm", ".wtv"}
 )
+MAX_ID_BYTES = 200
+"""An id, quoted, is the name of its pictures' file."""
 MANIFEST_SUFFIXES = frozenset({".csv", ".jsonl", ".parquet"})
 
 
@@ -62,7 +66,7 @@ def video_id_of(uri: str) -> str:
 
 
 def _is_manifest(source: str) -> bool:
-    return Path(source).suffix.lower() in MANIFEST_SUFFIXES and not is_remote(source) and Path(source).is_file()
+    return Path(source).suffix.lower() in MANIFEST_SUFFIXES and (is_remote(source) or Path(source).is_file())
 
 
 def _find(source: str) -> Iterable[Input]:
@@ -72,10 +76,10 @@ def _find(source: str) -> Iterable[Input]:
         uris = [source]
     elif Path(source).is_dir():
         uris = [str(p) for p in Path(source).rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and not p.is_dir()]
+    elif os.path.lexists(source):  # before globs: downloaded videos are often called `talk [id].mp4`
+        uris = [source]
     elif glob.has_magic(source):
         uris = [p for p in glob.glob(source, recursive=True) if not Path(p).is_dir()]
-    elif os.path.lexists(source):
-        uris = [source]
     else:
         raise UsageError(f"There is no file or folder {source}.")
     for uri in uris:
@@ -85,10 +89,14 @@ def _find(source: str) -> Iterable[Input]:
 
 def _list_s3(prefix: str) -> list[str]:
     import boto3
+    import botocore.exceptions
 
     bucket, _, key = prefix.removeprefix("s3://").partition("/")
     pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    try:
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
+        raise UsageError(f"{prefix} cannot be listed: {error}") from error
     return [f"s3://{bucket}/{k}" for k in keys if Path(k).suffix.lower() in VIDEO_SUFFIXES]
 
 
@@ -96,34 +104,51 @@ def _read_manifest(path: str) -> list[Input]:
     rows = _rows(path)
     if not rows:
         return []
+    if not all(isinstance(row, dict) and all(isinstance(key, str) for key in row) for row in rows):
+        raise UsageError(f"The manifest {path} has a row that does not fit its columns.")
     missing = {"video_id", "uri"} - set(rows[0])
     if missing:
         raise UsageError(f"The manifest {path} has no column '{sorted(missing)[0]}'.")
-    folder = Path(path).resolve().parent
     found = []
     for number, row in enumerate(rows, start=1):
         video_id, uri = row.get("video_id"), row.get("uri")
-        if not video_id or not uri:
+        if video_id in (None, "") or not uri:
             raise UsageError(f"Row {number} of the manifest {path} lacks a video_id or a uri.")
+        if len(quote(str(video_id), safe="")) > MAX_ID_BYTES:
+            raise UsageError(f"Row {number} of the manifest {path}: its video_id is too long for a file name.")
         extra = {k: v for k, v in row.items() if k not in ("video_id", "uri")}
-        canonical = str(uri) if is_remote(str(uri)) else os.path.abspath(folder / str(uri))
+        canonical = _beside(path, str(uri))
         found.append(
             Input(video_id=str(video_id), uri=canonical, extra=json.dumps(extra, sort_keys=True, default=str))
         )
     return found
 
 
+def _beside(manifest: str, uri: str) -> str:
+    """An address as it is; a path counts from the manifest's folder."""
+    if is_remote(uri):
+        return uri
+    if is_remote(manifest):
+        return f"{manifest.rpartition('/')[0]}/{uri}"
+    return os.path.abspath(Path(manifest).resolve().parent / uri)
+
+
 def _rows(path: str) -> Sequence[dict[str, Any]]:
+    import botocore.exceptions
+    import smart_open
+
     suffix = Path(path).suffix.lower()
     try:
+        with smart_open.open(path, "rb", compression="disable") as file:
+            data = file.read()
         if suffix == ".parquet":
-            rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+            rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(data)).to_pylist()
             return rows
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            if suffix == ".csv":
-                return list(csv.DictReader(file))
-            return [json.loads(line) for line in file if line.strip()]
-    except (ValueError, csv.Error) as error:
+        text = io.StringIO(data.decode("utf-8-sig"), newline="")
+        if suffix == ".csv":
+            return list(csv.DictReader(text))
+        return [json.loads(line) for line in text if line.strip()]
+    except (ValueError, OSError, csv.Error, botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
         raise UsageError(f"The manifest {path} cannot be read: {error}") from error
 
 

@@ -82,11 +82,12 @@ class _RowWorker:
 
     def _timed(self, row_id: str, job: Job) -> Job:
         name = self._stage.name
-        deaths = ask(self._ledger, "begin", name, row_id, self._node_id)
-        started = time.perf_counter()
+        deaths = ask(self._ledger, "deaths", name, row_id, self._node_id)
         with self._lane.alone() if deaths else self._lane.shared():
+            ask(self._ledger, "begin", name, row_id, self._node_id)
+            started = time.perf_counter()
             done = self._attempt(job, deaths)
-        seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - started
         video = done.video
         times = (*video.stage_times, StageTime(stage=name, seconds=round(seconds, 4)))
         done = dataclasses.replace(done, video=dataclasses.replace(video, stage_times=times, host=socket.gethostname()))

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,12 @@ class Store:
         pq.write_table(pa.Table.from_pylist(list(ordered), MANIFEST_SCHEMA), sink)
         self.write(sink.getvalue().to_pybytes(), "manifest.parquet")
 
-    def request(self, inputs: Sequence[Input]) -> list[str]:
-        """Add the inputs that are new; returns the ids of those whose content or address has changed since."""
+    def request(self, inputs: Sequence[Input], committed: Container[str] = ()) -> list[str]:
+        """Add the inputs that are new; returns the ids of those that were committed and whose source differs since.
+
+        A known id takes the address and the further columns that it is given now (an address mended, a signature
+        renewed); a row that is not committed yet also the content.
+        """
         rows = self.manifest()
         newest = {r["video_id"]: r for r in rows}
         changed = []
@@ -133,8 +137,12 @@ class Store:
             known = newest.get(i.video_id)
             if known is None:
                 rows.append(manifest_row(i, attempt=1))
-            elif i.content_id is not None and known["content_id"] != i.content_id:
+                continue
+            if known["row_id"] not in committed:
+                known["content_id"] = i.content_id
+            elif i.content_id != known["content_id"] if i.content_id is not None else i.uri != known["uri"]:
                 changed.append(i.video_id)
+            known |= {"uri": i.uri, "extra": i.extra}
         self.save_manifest(rows)
         return changed
 

@@ -2,10 +2,12 @@
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipelines.audit import Audit
 from pipelines.curate import Plan
 from pipelines.dataset import rows
+from pipelines.media import public_uri
 
 MOST_ROWS = 60
 
@@ -23,10 +25,10 @@ def print_outcome(plan: Plan, result: Audit) -> None:
         if shown < MOST_ROWS:
             minutes = f"{video.probe.duration_s / 60:.1f}" if video.probe and video.probe.duration_s else ""
             table.add_row(
-                video.uri.rsplit("/", 1)[-1],
+                Text(public_uri(video.uri).rsplit("/", 1)[-1]),  # names and details are strangers' words, not markup
                 str(video.status),
                 str(video.reason or ""),
-                video.detail or "",
+                Text(video.detail or ""),
                 minutes,
                 str(video.domain or ""),
                 str(len(video.clips) or ""),
@@ -38,7 +40,8 @@ def print_outcome(plan: Plan, result: Audit) -> None:
     if plan.changed:
         console.print(
             f"{len(plan.changed)} sources have changed since they were curated (first: {plan.changed[0]}); "
-            f"`preceptor retry {plan.store.out} --changed` does them again."
+            f"`preceptor retry {plan.store.out} --changed` does them again.",
+            markup=False,
         )
     for line in result.lines():
         console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -1,5 +1,6 @@
 """The demo from beginning to end, with the starter models: what the README's first command does, and what must come out."""
 
+import shutil
 from pathlib import Path
 
 import jiwer
@@ -9,7 +10,8 @@ from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 from pipelines import dataset
 from pipelines.audit import audit
 from pipelines.export import export_hf
-from pipelines.schema import Domain, Status, Video
+from pipelines.schema import Domain, Reason, Status, Video
+from pipelines.sources import inputs
 from tests import runs
 from tests.lectures.demo import EXPECTED, load_truth
 
@@ -86,6 +88,23 @@ def test_another_configuration_stops_before_any_work(demo_dataset: Path, demo_vi
     _, err = process.communicate(timeout=300)
     assert process.returncode == 2
     assert "clips.min_words" in err
+
+
+def test_screen_then_its_table_is_a_manifest_and_a_mended_file_gets_another_attempt(
+    demo_videos: Path, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "videos", tmp_path / "screened"
+    folder.mkdir()
+    shutil.copy(demo_videos / "mri.mp4", folder)
+    shutil.copy(demo_videos / "text.mp4", folder / "mended.mp4")
+    assert "accepted: 1 videos" in runs.run(["screen", str(folder), "--out", str(out)])
+    assert runs.by_name(out)["mended.mp4"].reason is Reason.UNREADABLE
+    assert [Path(i.uri).name for i in inputs(str(out / "accepted.parquet"))] == ["mri.mp4"]
+    shutil.copy(demo_videos / "short.mp4", folder / "mended.mp4")
+    runs.run(["retry", str(out), "--reason", "unreadable"])
+    mended = runs.by_name(out)["mended.mp4"]
+    assert (mended.attempt, mended.reason) == (2, Reason.TOO_SHORT)
+    assert audit(str(out)).problems == ()
 
 
 def test_the_export_loads(demo_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

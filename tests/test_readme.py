@@ -13,6 +13,7 @@ from cluster.cli import app
 from pipelines import recipes
 from pipelines.schema import Reason
 from pipelines.settings import with_settings
+from tests.pipelines import datasets
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -33,6 +34,18 @@ def test_preceptor_commands_parse(command: str) -> None:
     context = group.make_context("preceptor", words, resilient_parsing=False)
     config = recipes.recipe(context.params.get("recipe") or "starter")
     with_settings(config, context.params.get("settings") or [])
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if c.split()[1] in ("audit", "report", "export", "settings", "doctor", "models")]
+)
+def test_preceptor_commands_that_need_no_videos_run(command: str, tmp_path: Path) -> None:
+    """Those that do (`curate`, `screen`, `retry`) run in test_demo, `train frames` in tests/train."""
+    datasets.build(tmp_path / "DIR", [datasets.sample()[0]], datasets.sample()[1])
+    words = [str(tmp_path / w) if w in ("DIR", "CLIPS") else w for w in shlex.split(command)[1:]]
+    run = subprocess.run([sys.executable, "-m", "cluster.cli", *words], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip()
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])

@@ -48,7 +48,14 @@ class LookResult:
     frames: tuple[SampledFrame, ...]
 
 
-def look(pictures: Iterator[Picture], *, static: bool, settings: LookSettings, keep: Callable[[Still], str]) -> LookResult:
+def look(
+    pictures: Iterator[Picture],
+    *,
+    static: bool,
+    settings: LookSettings,
+    keep: Callable[[Still], str],
+    until_s: float = 0.0,
+) -> LookResult:
     """Scenes, rests, pictures, traces and sampled frames of one video, in one pass.
 
     Args:
@@ -56,6 +63,7 @@ def look(pictures: Iterator[Picture], *, static: bool, settings: LookSettings, k
         static: whether the domain shows still pictures (score detector) or moving ones (adaptive detector).
         settings: as configured.
         keep: stores a still and returns its image id. It may get a few stills that no interval names in the end.
+        until_s: the video's end, where its sound outlasts its last frame: that frame is on show until then.
     """
     import cv2
 
@@ -63,7 +71,7 @@ def look(pictures: Iterator[Picture], *, static: bool, settings: LookSettings, k
     run = _Run(static, settings, keep)
     for picture in pictures:
         run.feed(picture)
-    return run.finish()
+    return run.finish(until_s)
 
 
 @dataclass(slots=True)
@@ -209,9 +217,14 @@ class _Run:
         if self._album.has_room_for_key_frame(start_s):
             self._album.add(Still(start_s=start_s, end_s=end_s, method="key_frame", rgb=best.rgb))
 
-    def finish(self) -> LookResult:
+    def finish(self, until_s: float) -> LookResult:
+        end_s = self._time_s + self._step_s
+        if until_s > end_s:
+            end_s = until_s
+            if self._sampled is not None:
+                self._hold(until_s, 1 / self._settings.sample_fps)
         self._cuts = sorted([*self._cuts, *self._scenes.finish()])
-        ended, end_s = self._detector.finish(), self._time_s + self._step_s
+        ended = self._detector.finish()
         if ended:
             self._rests.append(replace(ended, end_s=end_s))
         self._drain(np.inf)

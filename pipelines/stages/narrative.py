@@ -20,7 +20,7 @@ def is_positive(frame: FrameClass, domain: Domain, settings: ClassifierSettings)
 
 
 def choose_domain(frames: Sequence[FrameClass], settings: ClassifierSettings) -> tuple[Domain, float]:
-    """The domain whose share of the frames exceeds its published threshold by most, and that share.
+    """The domain with the largest share of the frames among those that reach their published threshold, and the share.
 
     Raises:
         RowError: `not_medical`, naming the domain that came nearest.

@@ -81,6 +81,8 @@ class _Pass:
         clock = AudioClock(self.origin_s)
         for packet in packets(self.container, self.video, self.audio):
             if packet.stream is self.audio:
+                if packet.pts is not None:  # the last picture stays on show while somebody speaks
+                    self._reach(packet)
                 for frame in decode_quietly(packet):
                     for samples in clock.pcm(frame):
                         self.meter.add(samples)
@@ -90,14 +92,19 @@ class _Pass:
             self.meter.add(samples)
 
     def _see(self, packet: Any) -> None:
-        time_s = float(packet.pts * packet.time_base) - self.origin_s
-        self._end_s = max(self._end_s, time_s + float((packet.duration or 0) * packet.time_base))
+        time_s = self._reach(packet)
         if self._last_pts is not None and packet.duration:
             self._steps.add(int(packet.duration))
         self._last_pts = packet.pts
         due = not self.frames or time_s - self.frames[-1][0] >= self.interval_s
         if packet.is_keyframe and due:
             self.take(packet)
+
+    def _reach(self, packet: Any) -> float:
+        """The packet's time; what it shows or sounds belongs to the video's length."""
+        time_s = float(packet.pts * packet.time_base) - self.origin_s
+        self._end_s = max(self._end_s, time_s + float((packet.duration or 0) * packet.time_base))
+        return time_s
 
     def take(self, packet: Any) -> None:
         """Decode this key frame, small."""

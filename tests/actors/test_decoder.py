@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from actors.decoder import Decoder
-from actors.requests import AudioRequest, AudioWindow, Probed, Screened, ScreenRequest
+from actors.requests import AudioRequest, AudioWindow, LookRequest, Probed, Screened, ScreenRequest
 from pipelines import recipes
 from pipelines.config import Config
-from pipelines.errors import RowError
+from pipelines.errors import EnvironmentFault, RowError
 from pipelines.schema import Reason, Span
 from pipelines.settings import with_settings
 from tests.media import write_video
@@ -40,6 +40,26 @@ def children() -> list[psutil.Process]:
 
 def screen(decoder: Decoder, path: Path, config: Config) -> list[object]:
     return list(decoder.ask(ScreenRequest(uri=str(path), config=config)))
+
+
+def test_pictures_that_cannot_be_written_are_no_videos_fault(decoder: Decoder, config: Config, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4")
+    (tmp_path / "out").write_text("a file where the folder should be")
+    request = LookRequest(uri=str(path), video_id="a", out=str(tmp_path / "out"), static=True, settings=config.look,
+                          until_s=12.0)  # fmt: skip
+    with pytest.raises(EnvironmentFault, match="Pictures cannot be written"):
+        list(decoder.ask(request, 12.0))
+    assert len(screen(decoder, path, config)) == 2
+
+
+def test_the_child_knows_no_secrets(
+    decoder: Decoder, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRECEPTOR_TEXT_API_KEY", "sk-1")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "t")
+    screen(decoder, write_video(tmp_path / "a.mp4"), config)
+    (child,) = children()
+    assert child.environ().keys().isdisjoint({"PRECEPTOR_TEXT_API_KEY", "RAY_AUTH_TOKEN"})
 
 
 def test_one_child_answers_many_requests(decoder: Decoder, config: Config, tmp_path: Path) -> None:

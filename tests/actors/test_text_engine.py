@@ -1,11 +1,12 @@
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from actors.text_engine import KEY_VARIABLE, OpenAiEngine, Reply, Request, read_reply, weights_hash
+from actors.text_engine import KEY_VARIABLE, Key, OpenAiEngine, Reply, Request, read_reply, weights_hash
 from pipelines.config import TextSettings
 from pipelines.errors import EnvironmentFault, UsageError
 
@@ -129,6 +130,26 @@ def test_another_bad_request_stops_the_run(server, engine):
     server.answers = [(400, {"error": {"message": "unknown parameter"}})]
     with pytest.raises(EnvironmentFault, match="unknown parameter"):
         engine.generate([TEXT])
+
+
+def test_a_text_that_is_refused_stops_only_itself(server, engine):
+    server.answers = [GOOD, (400, {"error": {"message": "odd"}})]
+    assert engine.generate([TEXT]) == [Reply(text="A lung.")]
+    assert engine.generate([TEXT]) == [Reply(failure="refused")]
+
+
+def test_a_filtered_text_stops_only_itself(server, engine):
+    server.answers = [(400, {"error": {"message": "filtered", "code": "content_filter"}})]
+    assert engine.generate([TEXT]) == [Reply(failure="refused")]
+
+
+def test_a_key_travels_and_is_never_printed(monkeypatch):
+    monkeypatch.setenv(KEY_VARIABLE, "secret-key")
+    key = Key.of_this_process()
+    assert "secret-key" not in repr(key)
+    monkeypatch.delenv(KEY_VARIABLE)
+    key.install()
+    assert os.environ[KEY_VARIABLE] == "secret-key"
 
 
 @pytest.mark.parametrize(

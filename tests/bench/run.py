@@ -116,7 +116,7 @@ def bench_look() -> None:
     path, config = lecture(), recipes.starter()
     decoder = Decoder(config.resources)
     request = LookRequest(
-        uri=str(path), video_id="bench", out=str(FOLDER / "look"), static=True, settings=config.look
+        uri=str(path), video_id="bench", out=str(FOLDER / "look"), static=True, settings=config.look, until_s=0.0
     )
     row("look: one decode, scenes, images, traces", median_s(lambda: list(decoder.ask(request, 600.0)), 1))
     decoder.close()

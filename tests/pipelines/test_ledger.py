@@ -6,26 +6,38 @@ class AllAlive(Ledger):
         return node_id != "lost"
 
 
-def test_a_second_begin_without_an_end_is_a_death() -> None:
+def taken(ledger: Ledger, stage: str, row_id: str, node_id: str) -> int:
+    deaths = ledger.deaths(stage, row_id, node_id)
+    ledger.begin(stage, row_id, node_id)
+    return deaths
+
+
+def test_a_row_that_was_begun_and_comes_again_has_killed() -> None:
     ledger = AllAlive()
-    assert ledger.begin("listen", "a", "n1") == 0
-    assert ledger.begin("listen", "a", "n1") == 1
-    assert ledger.begin("listen", "a", "n2") == 2
-    assert ledger.begin("listen", "b", "n1") == 0
-    assert ledger.begin("look", "a", "n1") == 0
+    assert taken(ledger, "listen", "a", "n1") == 0
+    assert taken(ledger, "listen", "a", "n1") == 1
+    assert taken(ledger, "listen", "a", "n2") == 2
+    assert taken(ledger, "listen", "b", "n1") == 0
+    assert taken(ledger, "look", "a", "n1") == 0
+
+
+def test_a_row_that_only_waited_is_not_blamed() -> None:
+    ledger = AllAlive()
+    assert ledger.deaths("write", "a", "n1") == 0
+    assert ledger.deaths("write", "a", "n1") == 0
 
 
 def test_an_end_clears_the_row() -> None:
     ledger = AllAlive()
     ledger.begin("listen", "a", "n1")
     ledger.end("listen", "a", 1.0, 60.0, None)
-    assert ledger.begin("listen", "a", "n1") == 0
+    assert ledger.deaths("listen", "a", "n1") == 0
 
 
 def test_a_lost_node_is_not_the_rows_fault() -> None:
     ledger = AllAlive()
     ledger.begin("listen", "a", "lost")
-    assert ledger.begin("listen", "a", "n1") == 0
+    assert ledger.deaths("listen", "a", "n1") == 0
 
 
 def test_counts() -> None:

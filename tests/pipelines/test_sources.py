@@ -1,3 +1,4 @@
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ import moto
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import requests
 
 from pipelines.errors import RowError, UsageError
-from pipelines.media import open_media
+from pipelines.media import open_media, packets, public_uri
 from pipelines.schema import Reason
 from pipelines.sources import content_id, inputs, video_id_of
 from tests.media import write_video
@@ -36,6 +38,8 @@ def test_a_glob_and_one_file(tmp_path: Path) -> None:
     touch(tmp_path, "a1.mp4", "a2.mp4", "b.mp4")
     assert len(inputs(str(tmp_path / "a*.mp4"))) == 2
     assert len(inputs(str(tmp_path / "b.mp4"))) == 1
+    touch(tmp_path, "talk [abc].mp4")
+    assert [Path(i.uri).name for i in inputs(str(tmp_path / "talk [abc].mp4"))] == ["talk [abc].mp4"]
 
 
 def test_two_videos_of_one_name_have_two_ids() -> None:
@@ -69,12 +73,22 @@ def test_manifests_carry_further_columns(tmp_path: Path, suffix: str) -> None:
         ("id,uri\na,x.mp4\n", "video_id"),
         ("video_id,uri\n,x.mp4\n", "Row 1"),
         ("video_id,uri\n", "no videos"),
+        ("video_id,uri\na,x.mp4,stray\n", "does not fit"),
+        ("video_id,uri\n" + "\u4e00" * 30 + ",x.mp4\n", "too long"),
     ],
 )
 def test_wrong_manifests_stop_the_run(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(UsageError, match=sentence):
         inputs(str(tmp_path / "m.csv"))
+
+
+def test_a_line_that_is_no_object_stops_the_run(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text('{"video_id": 0, "uri": "a.mp4"}\n')
+    assert inputs(str(tmp_path / "m.jsonl"))[0].video_id == "0"
+    (tmp_path / "m.jsonl").write_text("3\n")
+    with pytest.raises(UsageError, match="does not fit"):
+        inputs(str(tmp_path / "m.jsonl"))
 
 
 def test_nothing_there(tmp_path: Path) -> None:
@@ -102,6 +116,21 @@ def test_a_pipe_does_not_block_the_listing(tmp_path: Path) -> None:
 
 
 class Files(SimpleHTTPRequestHandler):
+    """Serves a folder; `/broken/FILE` breaks off in the middle, `/busy/FILE` always answers 503."""
+
+    def do_GET(self) -> None:
+        _, kind, name = self.path.split("/", 2) if self.path.count("/") == 2 else ("", "", self.path)
+        if kind == "busy":
+            self.send_error(503)
+        elif kind == "broken":
+            data = (Path(self.directory) / name).read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[: len(data) // 2])
+        else:
+            super().do_GET()
+
     def log_message(self, *words: object) -> None:
         pass
 
@@ -133,6 +162,38 @@ def test_http_addresses_are_read_and_faults_are_typed(tmp_path: Path, site: str)
     assert unreachable.value.reason is Reason.UNREACHABLE
 
 
+@pytest.mark.parametrize("kind", ["broken", "busy"])
+def test_a_connection_that_breaks_is_no_end_of_file(tmp_path: Path, site: str, kind: str) -> None:
+    write_video(tmp_path / "a.mkv", seconds=6)
+    with pytest.raises(RowError) as broken, open_media(f"{site}/{kind}/a.mkv") as container:
+        list(packets(container, container.streams.video[0]))
+    assert broken.value.reason is Reason.UNREACHABLE
+
+
+def test_a_stream_that_breaks_later_is_no_end_of_file(tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "a.mkv", seconds=6)
+
+    class Breaks(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > path.stat().st_size // 2:
+                raise requests.ConnectionError("reset by peer")
+            return super().read(min(size or -1, 8192))
+
+    monkeypatch.setattr("pipelines.media._gives_ranges", lambda uri: True)
+    monkeypatch.setattr("smart_open.open", lambda *a, **k: Breaks(path.read_bytes()))
+    with pytest.raises(RowError, match="reset by peer") as broken, open_media(f"{site}/a.mkv") as container:
+        assert list(packets(container, container.streams.video[0]))
+    assert broken.value.reason is Reason.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("uri", "public"),
+    [("https://u:p@h:1/a.mp4?sig=1#x", "https://h:1/a.mp4"), ("s3://b/k?v.mp4", "s3://b/k"), ("/a?b.mp4", "/a?b.mp4")],
+)
+def test_public_addresses_carry_no_key(uri: str, public: str) -> None:
+    assert public_uri(uri) == public
+
+
 def test_s3_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for key, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(key, value)
@@ -143,6 +204,10 @@ def test_s3_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         client.put_object(Bucket="films", Key="talks/notes.txt", Body=b"")
         (found,) = inputs("s3://films/talks/")
         assert (found.uri, found.content_id is not None) == ("s3://films/talks/a.mp4", True)
+        client.put_object(Bucket="films", Key="m.csv", Body=b"video_id,uri\none,talks/a.mp4\n")
+        assert [(i.video_id, i.uri) for i in inputs("s3://films/m.csv")] == [("one", "s3://films/talks/a.mp4")]
+        with pytest.raises(UsageError, match="cannot be listed"):
+            inputs("s3://nowhere/talks/")
         assert duration(found.uri) == pytest.approx(6, abs=0.2)
         with pytest.raises(RowError) as missing:
             duration("s3://films/talks/none.mp4")

@@ -6,6 +6,7 @@ import pytest
 
 from pipelines.errors import EnvironmentFault, RowError, UsageError
 from pipelines.job import Job, pack, unpack
+from pipelines.ledger import Ledger
 from pipelines.recipes import starter
 from pipelines.resources import Pool
 from pipelines.schema import Reason, Status, Video
@@ -55,6 +56,38 @@ def test_healthy_rows_share() -> None:
     for thread in threads:
         thread.join(timeout=10)
     assert not barrier.broken
+
+
+@pytest.mark.parametrize("killer", range(6))
+def test_a_row_that_kills_takes_no_neighbour_with_it(killer: int) -> None:
+    """Six rows at once in one actor; when the killer runs, the process and all it holds is lost and handed out again."""
+    ledger = Ledger()
+    done: dict[str, int] = {}
+    rows = [f"r{i}" for i in range(6)]
+    while left := [r for r in rows if r not in done]:
+        lane, dead = Lane(), threading.Event()
+
+        def work(row: str, lane: Lane = lane, dead: threading.Event = dead) -> None:
+            deaths = ledger.deaths("write", row, "node")
+            with lane.alone() if deaths else lane.shared():
+                if dead.is_set():
+                    return
+                ledger.begin("write", row, "node")
+                if deaths < 2:
+                    time.sleep(0.01)
+                    if row == f"r{killer}":
+                        dead.set()
+                    if dead.is_set():
+                        return  # nothing more runs in a process that is gone
+            ledger.end("write", row, 0.0, None, None)
+            done[row] = deaths
+
+        threads = [threading.Thread(target=work, args=(row,)) for row in left]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=20)
+    assert {row for row, deaths in done.items() if deaths >= 2} == {f"r{killer}"}
 
 
 class RefusedKey:

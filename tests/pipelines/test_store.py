@@ -36,8 +36,20 @@ def test_the_manifest_only_grows(tmp_path: Path) -> None:
     assert store.request([b]) == []
     assert store.request([a, b]) == []
     assert [r["row_id"] for r in store.manifest()] == ["a#1", "b#1"]
-    assert store.request([Input(video_id="a", uri="/a", content_id="2")]) == ["a"]
+    assert store.request([Input(video_id="a", uri="/a", content_id="2")], {"a#1"}) == ["a"]
     assert [r["content_id"] for r in store.manifest()] == ["1", "1"]
+
+
+def test_a_mended_address_takes_effect(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "out"))
+    store.request([Input(video_id="a", uri="/wrong"), Input(video_id="b", uri="https://h/b?key=old", content_id="1")])
+    mended = [
+        Input(video_id="a", uri="/right", content_id="2"),
+        Input(video_id="b", uri="https://h/b?key=new", content_id="1"),
+    ]
+    assert store.request(mended, {"b#1"}) == []
+    assert [(r["uri"], r["content_id"]) for r in store.manifest()] == [("/right", "2"), ("https://h/b?key=new", "1")]
+    assert store.request([Input(video_id="b", uri="/elsewhere")], {"b#1"}) == ["b"]
 
 
 def test_no_half_file_is_ever_seen(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def run(
     static: bool = False,
     settings: LookSettings = SETTINGS,
     times: list[float] | None = None,
+    until_s: float = 0.0,
 ) -> tuple[LookResult, dict[str, Still]]:
     stills: dict[str, Still] = {}
 
@@ -78,12 +79,18 @@ def run(
         for i, time_s in enumerate(times if times is not None else np.arange(0, seconds, 1 / FPS)):
             yield Rendered(float(time_s), np.clip(render(time_s) + noise[i % 7], 0, 255).astype(np.uint8))
 
-    return look(pictures(), static=static, settings=settings, keep=keep), stills
+    return look(pictures(), static=static, settings=settings, keep=keep, until_s=until_s), stills
 
 
 def lecture(time_s: float) -> np.ndarray:
     name = "retina" if 10 <= time_s < 20 else "immunohistochemistry"
     return with_cursor(picture(name), *cursor_at(time_s))
+
+
+def test_the_last_picture_stays_until_the_sound_ends() -> None:
+    result, _ = run(lambda time_s: picture("retina"), 12, until_s=30.0)
+    assert [(i.start_s, i.end_s) for i in result.intervals] == [pytest.approx((0, 30))]
+    assert result.frames[-1].until_s == pytest.approx(30.0)
 
 
 @pytest.mark.parametrize("static", [True, False])

@@ -63,6 +63,13 @@ def test_audio_that_starts_late_keeps_the_videos_clock(tmp_path: Path, config: C
     assert late.audio_s == pytest.approx(14.0, abs=0.3)
 
 
+def test_what_is_said_over_the_last_picture_belongs_to_the_video(tmp_path: Path, config: Config) -> None:
+    path = write_video(tmp_path / "a.mkv", times_s=[0.0, 1.0, 2.0, 6.0], seconds=20, key_frame_every_s=0.1)
+    found = screened(path, config)
+    assert found.probe.duration_s == pytest.approx(20, abs=0.2)
+    assert not found.probe.truncated
+
+
 def test_a_file_cut_off_is_marked_and_used(tmp_path: Path, config: Config) -> None:
     whole = write_video(tmp_path / "a.mkv", seconds=40)
     cut = tmp_path / "cut.mkv"
