@@ -43,6 +43,16 @@ class Rewriter:
         """The engine failed for good: the process must be replaced."""
         return self._engine.dead
 
+    def check(self) -> None:
+        """Ask for one word: a wrong key or a broken engine stops the run at its start, not at the first lecture.
+
+        Raises:
+            UsageError: the server refuses the key or does not know the model.
+            EnvironmentFault: the engine does not answer.
+        """
+        ask = {"system": "You answer with one word.", "user": "Say ready."}
+        self._engine.generate([Request(**ask, max_tokens=16, field="word", choices=("ready",))])
+
     @property
     def admission(self) -> Admission:
         """The engine's admission, found out at the first call."""

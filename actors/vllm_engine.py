@@ -15,6 +15,9 @@ from actors.weights import resolve
 from pipelines.config import TextSettings
 from pipelines.errors import EnvironmentFault
 
+STUCK_S = 3600.0
+"""One text takes minutes on the slowest machine; an engine that gives none in an hour gives none."""
+
 
 class EngineLoop:
     """One thread that owns a vLLM `LLMEngine`: it adds what callers hand in, steps, and resolves their futures.
@@ -46,6 +49,19 @@ class EngineLoop:
             self._incoming.put((prompt, params, future))
         return future
 
+    def answer(self, future: "Future[Any]") -> Any:
+        """What the future holds; an engine that has been stuck for `STUCK_S` is dead.
+
+        Raises:
+            EnvironmentFault: the engine is dead.
+        """
+        try:
+            return future.result(STUCK_S)
+        except TimeoutError as error:
+            self._fail(TimeoutError(f"no answer within {STUCK_S} s"))
+            assert self.fault is not None
+            raise _engine_fault(self.fault) from error
+
     def _run(self, make: Any) -> None:
         try:
             engine = make()
@@ -73,8 +89,9 @@ class EngineLoop:
                 self._waiting[f"unsent-{next(self._numbers)}"] = self._incoming.get()[2]
         if not self._ready.done():
             self._ready.set_exception(error)
-        for future in self._waiting.values():
-            future.set_exception(_engine_fault(error))
+        for future in list(self._waiting.values()):
+            if not future.done():
+                future.set_exception(_engine_fault(error))
 
 
 def _engine_fault(error: BaseException) -> EnvironmentFault:
@@ -139,7 +156,8 @@ class VllmEngine:
             ids = self.token_ids(request)
             fits = len(ids) + request.max_tokens <= self._settings.max_model_len
             pending.append(self._loop.submit({"prompt_token_ids": ids}, self.sampling(request)) if fits else None)
-        return [_vllm_reply(r, future) for r, future in zip(requests, pending, strict=True)]
+        outputs = [None if future is None else self._loop.answer(future) for future in pending]
+        return [_vllm_reply(r, output) for r, output in zip(requests, outputs, strict=True)]
 
     def token_ids(self, request: Request) -> list[int]:
         """The request in the model's chat template; the template's own tokens cannot be spoken by system or user."""
@@ -170,11 +188,11 @@ class VllmEngine:
         )
 
 
-def _vllm_reply(request: Request, future: "Future[Any] | None") -> Reply:
-    if future is None:
+def _vllm_reply(request: Request, output: Any | None) -> Reply:
+    if output is None:
         return Reply(failure="length")
-    output = future.result().outputs[0]
-    return read_reply(request, output.text, output.finish_reason)
+    text = output.outputs[0]
+    return read_reply(request, text.text, text.finish_reason)
 
 
 def _prepare_environment(threads: int, *, local: bool) -> None:

@@ -23,6 +23,7 @@ class Writer:
             gpu_memory_share=config.resources.gpu_memory_share,
             admission_folder=admission,
         )
+        self._rewriter.check()
 
     @property
     def dead(self) -> bool:

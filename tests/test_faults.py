@@ -67,15 +67,20 @@ def test_sigkill_of_the_whole_group_at_five_random_moments(
     runs.run([*arguments, "--out", str(tmp_path / "undisturbed")], text_server)
     whole_s = time.monotonic() - started
     wanted = dataset.digest(str(tmp_path / "undisturbed"))
+    wanted_rows = committed(tmp_path / "undisturbed")
 
     out = tmp_path / "killed"
     moments = random.Random(7)
+    committed_at_kill = []
     for _ in range(KILLS):
         process = runs.start([*arguments, "--out", str(out)], text_server)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=moments.uniform(0.35, 1.0) * whole_s)
+            process.wait(timeout=moments.uniform(0.25, 0.7) * whole_s)
+        assert process.poll() is None, "the run ended before it could be killed"
         runs.end(process)
         process.communicate()
+        committed_at_kill.append(len(committed(out)))
+    assert any(0 < n < len(wanted_rows) for n in committed_at_kill), committed_at_kill
     runs.run([*arguments, "--out", str(out)], text_server)
     found = audit(str(out))
     assert found.problems == ()

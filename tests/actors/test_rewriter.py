@@ -7,7 +7,7 @@ from actors.admission import probe_items
 from actors.rewriter import Rewriter, bound
 from actors.text_engine import Reply
 from pipelines.config import TextSettings
-from pipelines.errors import EnvironmentFault
+from pipelines.errors import EnvironmentFault, UsageError
 from pipelines.schema import Choice, Clip, Correction, Domain, ModelText
 
 RAW = (
@@ -192,3 +192,12 @@ def test_an_engine_fault_is_not_swallowed():
 )
 def test_bounds_follow_the_transcript(task, length, expected):
     assert bound(task, "x" * length, 600) == expected
+
+
+def test_a_wrong_key_is_found_at_the_start():
+    class Refusing(Scripted):
+        def generate(self, requests):
+            raise UsageError("the key")
+
+    with pytest.raises(UsageError, match="the key"):
+        rewriter(Refusing(GOOD)).check()

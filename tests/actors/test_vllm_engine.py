@@ -61,6 +61,19 @@ def test_a_fault_reaches_everybody_and_the_loop_stays_dead():
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_engine_that_is_stuck_is_dead(monkeypatch):
+    monkeypatch.setattr("actors.vllm_engine.STUCK_S", 0.2)
+    engine = Countdown()
+    loop = EngineLoop(lambda: engine)
+    first, second = loop.submit(1, None), loop.submit(1, None)
+    for future in (first, second):
+        with pytest.raises(EnvironmentFault, match=r"0\.2 s"):
+            loop.answer(future)
+    assert loop.fault is not None
+    engine.gate.set()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_engine_that_cannot_start_says_so():
     def make():
         raise OSError("no such model")
