@@ -50,8 +50,8 @@ class Rewriter:
             UsageError: the server refuses the key or does not know the model.
             EnvironmentFault: the engine does not answer.
         """
-        ask = {"system": "You answer with one word.", "user": "Say ready."}
-        self._engine.generate([Request(**ask, max_tokens=16, field="word", choices=("ready",))])
+        system, user = "You answer with one word.", "Say ready."
+        self._engine.generate([Request(system=system, user=user, max_tokens=16, field="word", choices=("ready",))])
 
     @property
     def admission(self) -> Admission:
