@@ -20,7 +20,7 @@ def starter() -> Config:
             classify=Pool(num_cpus=0.5, threads=1),
             look=Pool(num_cpus=0.5),
             listen=Pool(num_cpus=0.5, threads=2),
-            write=Pool(num_cpus=0.5, threads=1, concurrent_rows=8),
+            write=Pool(num_cpus=0.5, threads=1, concurrent_rows=16),
         ),
     )
 

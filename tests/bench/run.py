@@ -155,7 +155,7 @@ def bench_rewrite() -> None:
     """Texts of 16 clips as the write stage asks for them, against bare vLLM with the same prompts; the loading apart."""
     ours, bare = rewriting("rewrite_ours"), rewriting("rewrite_bare")
     print(f"{'bare vLLM, all prompts at once':46} {bare:8.2f} s")
-    print(f"{'rewriting, 8 rows at a time':46} {ours:8.2f} s  {bare / ours:.0%} of bare vLLM; bar: 85 %")
+    print(f"{'rewriting, rows at a time as in a run':46} {ours:8.2f} s  {bare / ours:.0%} of bare vLLM; bar: 85 %")
 
 
 def rewriting(which: str) -> float:
