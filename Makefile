@@ -14,8 +14,7 @@ setup: .venv/ready
 	grep "==" cluster/env/cpu.txt | xargs -P 2 -n 32 $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-compile
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m cluster.env.torchvision_cpu
-	$(BIN)/preceptor models starter
-	$(BIN)/preceptor doctor
+	$(BIN)/preceptor models starter || { $(BIN)/preceptor doctor; exit 1; }
 	touch .venv/ready
 
 demo: setup
