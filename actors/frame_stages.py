@@ -1,7 +1,7 @@
 """The two classify stages: one model, asked about key frames to decide, and about sampled frames to find clips."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -38,6 +38,20 @@ def to_classes(samples: Sequence[Sample], probabilities: np.ndarray) -> tuple[Fr
     )
 
 
+_BATCH = 64
+"""Frames decoded at a time: memory does not grow with the video."""
+
+
+def classified(
+    model: FrameClassifier, samples: Sequence[Sample]
+) -> Iterator[tuple[list[np.ndarray], tuple[FrameClass, ...]]]:
+    """The samples' frames, RGB uint8, and their classes, a batch at a time."""
+    for start in range(0, len(samples), _BATCH):
+        batch = samples[start : start + _BATCH]
+        frames = [from_jpeg(s.jpeg) for s in batch]
+        yield frames, to_classes(batch, model(frames))
+
+
 class ScreenClassifier:
     """Decides the domain and whether the video is a narrative, from its key frames."""
 
@@ -51,22 +65,25 @@ class ScreenClassifier:
         Raises:
             RowError: `not_medical` or `not_narrative`.
         """
-        frames = [from_jpeg(s.jpeg) for s in job.samples]
-        classes = to_classes(job.samples, self._model(frames))
-        video = dataclasses.replace(job.video, classifier=self._model.name, screen_frames=classes)
+        classes: list[FrameClass] = []
+        thumbnails: list[np.ndarray] = []
+        for frames, found in classified(self._model, job.samples):
+            classes += found
+            thumbnails += [thumbnail(frame) for frame in frames]
+        video = dataclasses.replace(job.video, classifier=self._model.name, screen_frames=tuple(classes))
         try:
-            return Job(video=self._decided(video, frames))
+            return Job(video=self._decided(video, thumbnails))
         except RowError as error:
             error.known = video
             raise
 
-    def _decided(self, video: Video, frames: list[np.ndarray]) -> Video:
+    def _decided(self, video: Video, thumbnails: list[np.ndarray]) -> Video:
         classes, settings = video.screen_frames, self._config.narrative
         domain, share = choose_domain(classes, self._config.classifier)
         times = [c.time_s for c in classes]
         medical = [is_positive(c, domain, self._config.classifier) for c in classes]
         if domain.is_static:
-            narrative = streak_share(times, [thumbnail(f) for f in frames], medical, settings)
+            narrative = streak_share(times, thumbnails, medical, settings)
         else:
             narrative = spoken_share(times, medical, classes[-1].until_s, video.speech, settings)
         check_narrative(domain, narrative, settings)
@@ -81,5 +98,5 @@ class LookClassifier:
 
     def __call__(self, job: Job) -> Job:
         """The job with `frames`, and nothing heavy left in it."""
-        classes = to_classes(job.samples, self._model([from_jpeg(s.jpeg) for s in job.samples]))
+        classes = tuple(c for _, found in classified(self._model, job.samples) for c in found)
         return Job(video=dataclasses.replace(job.video, frames=classes))

@@ -57,8 +57,8 @@ class ScreenSettings:
     """One slide rarely stays under 5 s; x264 places a key frame at least every 8.3 s at 30 fps."""
     max_gap_s: float = 12.0
     """Where key frames are further apart than this, the reference frames between them are decoded too."""
-    max_frames: int = 240
-    """Bounds time and memory on long videos: at 2 hours one frame every 30 s."""
+    max_frames: int = 1440
+    """Bounds time and memory on very long videos; 2 hours at one frame per 5 s. Sparser frames could not show rest."""
     longest_edge_px: int = 256
     """What the frame classifiers look at."""
 

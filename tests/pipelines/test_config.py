@@ -55,6 +55,12 @@ def test_what_changes_rows_is_in_the_fingerprint(assignment: str) -> None:
     assert [k for k in changed if changed[k] != row_settings(recipes.starter())[k]] == [assignment.split("=")[0]]
 
 
+def test_the_longest_video_is_screened_as_densely_as_a_short_one() -> None:
+    config = recipes.starter()
+    spacing_s = config.probe.max_duration_s / config.screen.max_frames
+    assert spacing_s <= config.screen.interval_s <= config.narrative.streak_length * config.narrative.streak_interval_s
+
+
 @pytest.mark.parametrize("name", list(recipes.RECIPES))
 def test_recipes_are_whole(name: str) -> None:
     config = recipes.recipe(name)
