@@ -21,6 +21,8 @@ from pipelines.stages.narrative import (
 )
 
 _DOMAINS = tuple(Domain)
+_BATCH = 64
+"""Frames decoded at a time: memory does not grow with the video."""
 
 
 def to_classes(samples: Sequence[Sample], probabilities: np.ndarray) -> tuple[FrameClass, ...]:
@@ -36,10 +38,6 @@ def to_classes(samples: Sequence[Sample], probabilities: np.ndarray) -> tuple[Fr
         )
         for sample, row in zip(samples, probabilities, strict=True)
     )
-
-
-_BATCH = 64
-"""Frames decoded at a time: memory does not grow with the video."""
 
 
 def classified(

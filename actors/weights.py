@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+from pipelines.errors import EnvironmentFault
+
 
 def resolve(source: str) -> Path | str:
     """A folder of weights: the source itself, or its snapshot in the local Hugging Face cache; else the bare name."""
@@ -21,7 +23,11 @@ def hash_folder(source: Path | str) -> str:
     """SHA-256 over the names and bytes of a file or folder; for weights of the hub, their commit.
 
     A snapshot's folder is named after its commit, and the hub is asked for the commit of a name that is not on this
-    machine yet: the identity is the same before and after the download. Without the hub, the name itself.
+    machine yet: the identity is the same before and after the download. A name that is none of the hub's, or any name
+    where HF_HUB_OFFLINE is set, stands for itself.
+
+    Raises:
+        EnvironmentFault: the hub does not say; another identity tomorrow would not continue today's dataset.
     """
     if isinstance(source, str):
         return _commit(source) or f"name:{source}"
@@ -43,5 +49,8 @@ def _commit(name: str) -> str | None:
 
     try:
         return HfApi().model_info(name.removeprefix("hf-hub:"), timeout=20).sha
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, httpx.HTTPError, OSError):
+    except (HFValidationError, OfflineModeIsEnabled):
         return None
+    except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
+        words = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EnvironmentFault(f"The model {name} is not on this machine, and the hub says: {words}") from error

@@ -129,8 +129,9 @@ def report(dataset: Dataset, out: Annotated[str | None, typer.Option("--out", he
     """Write the self-contained HTML report (every run does)."""
     from pipelines.report import write_report
 
-    write_report(_existing(dataset), out)
-    typer.echo(out or f"{dataset.rstrip('/')}/report.html")
+    folder = _existing(dataset)
+    write_report(folder, out)
+    typer.echo(out or f"{folder}/report.html")
 
 
 @app.command()

@@ -108,7 +108,7 @@ def manifest(out: str) -> Iterator[Request]:
     """
     store = Store(out)
     if not store.exists("manifest.parquet"):
-        raise UsageError(f"{out} is no dataset: it has no manifest.parquet.")
+        raise UsageError(f"{out} is not a dataset: it has no manifest.parquet.")
     for batch in _batches(store.fs, store.path("manifest.parquet"), None):
         for row in batch.to_pylist():
             yield _converted(row, Request, "manifest.parquet")
@@ -118,7 +118,7 @@ def settings(out: str) -> Settings:
     """The configuration saved beside the rows."""
     store = Store(out)
     if not store.exists("config.json"):
-        raise UsageError(f"{out} is no dataset: it has no config.json.")
+        raise UsageError(f"{out} is not a dataset: it has no config.json.")
     try:
         return msgspec.json.decode(store.read("config.json"), type=Settings)
     except msgspec.MsgspecError as error:

@@ -164,14 +164,8 @@ def write_report(out: str, path: str | Path | None = None, *, max_clips: int = 6
             schema_version=SCHEMA_VERSION,
         )
     )
-    if path is None:
-        Store(out).write(page.encode(), "report.html")
-        return
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f"{target.name}.tmp")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(target)
+    folder, name = (out, "report.html") if path is None else (str(Path(path).parent), Path(path).name)
+    Store(folder).write(page.encode(), name)
 
 
 def environment() -> jinja2.Environment:

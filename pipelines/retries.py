@@ -1,15 +1,13 @@
 """Another attempt for failed rows: a new manifest row, a new row id, and readers take the highest attempt."""
 
-import json
-
 import msgspec
 
+from pipelines import dataset
 from pipelines.config import Config
-from pipelines.dataset import rows
 from pipelines.errors import UsageError
 from pipelines.schema import Reason, Status
 from pipelines.settings import with_settings
-from pipelines.sources import Input, content_id
+from pipelines.sources import Input, content_id, is_same_source
 from pipelines.store import Store, manifest_row
 
 
@@ -19,10 +17,7 @@ def saved_config(out: str, settings: list[str]) -> Config:
     Raises:
         UsageError: no dataset there, or a setting that would change rows.
     """
-    store = Store(out)
-    if not store.exists("config.json"):
-        raise UsageError(f"{out} is not a dataset: it has no config.json.")
-    config = msgspec.convert(json.loads(store.read("config.json"))["config"], Config)
+    config = msgspec.convert(dataset.settings(out).config, Config)
     for assignment in settings:
         if not assignment.startswith("resources."):
             raise UsageError(f"A retry keeps the dataset's configuration; '{assignment}' is not under resources.")
@@ -31,8 +26,7 @@ def saved_config(out: str, settings: list[str]) -> Config:
 
 def was_screened(out: str) -> bool:
     """Whether the dataset holds only the screen's verdicts."""
-    settings: dict[str, str] = json.loads(Store(out).read("config.json"))["settings"]
-    return settings.get("pass") == "screen"
+    return dataset.settings(out).settings.get("pass") == "screen"
 
 
 def again(store: Store, reason: str | None, changed: bool) -> int:
@@ -46,13 +40,14 @@ def again(store: Store, reason: str | None, changed: bool) -> int:
     manifest = store.manifest()
     newest = {r["video_id"]: r for r in sorted(manifest, key=lambda r: r["attempt"])}
     added = []
-    for video in rows(store.out):
+    for video in dataset.rows(store.out):
         asked = newest.get(video.video_id)
         if asked is None or asked["attempt"] != video.attempt:
             continue  # a later attempt is already pending
         current = content_id(asked["uri"])
         failed = video.status is Status.FAILED and (reason is None or video.reason == reason)
-        if failed or (changed and current is not None and current != video.content_id):
+        differs = not is_same_source((asked["uri"], current), (video.uri, video.content_id))
+        if failed or (changed and differs):
             item = Input(video_id=video.video_id, uri=asked["uri"], extra=asked["extra"], content_id=current)
             added.append(manifest_row(item, video.attempt + 1))
     store.save_manifest([*manifest, *added])

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pyarrow.parquet as pq
 
 from pipelines.errors import UsageError
-from pipelines.media import is_remote
+from pipelines.media import is_remote, public_uri
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".asf"}
@@ -63,6 +63,14 @@ def video_id_of(uri: str) -> str:
     """A readable id from the canonical address: its name, and a hash that keeps two of one name apart."""
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(uri.split("?")[0]).stem).strip("-")[:40] or "video"
     return f"{stem}-{hashlib.sha256(uri.encode()).hexdigest()[:10]}"
+
+
+def is_same_source(a: tuple[str, str | None], b: tuple[str, str | None]) -> bool:
+    """Whether two (address, content id) are one source: by content where both are known, else by address without keys."""
+    (uri_a, content_a), (uri_b, content_b) = a, b
+    if content_a is not None and content_b is not None:
+        return content_a == content_b
+    return public_uri(uri_a) == public_uri(uri_b)
 
 
 def _is_manifest(source: str) -> bool:

@@ -17,7 +17,7 @@ from pipelines import settings as flat
 from pipelines.config import Config
 from pipelines.errors import UsageError
 from pipelines.image_file import filesystem
-from pipelines.sources import Input
+from pipelines.sources import Input, is_same_source
 
 MANIFEST_SCHEMA = pa.schema(
     {
@@ -140,7 +140,7 @@ class Store:
                 continue
             if known["row_id"] not in committed:
                 known["content_id"] = i.content_id
-            elif i.content_id != known["content_id"] if i.content_id is not None else i.uri != known["uri"]:
+            elif not is_same_source((i.uri, i.content_id), (known["uri"], known["content_id"])):
                 changed.append(i.video_id)
             known |= {"uri": i.uri, "extra": i.extra}
         self.save_manifest(rows)

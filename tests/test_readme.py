@@ -40,7 +40,7 @@ def test_preceptor_commands_parse(command: str) -> None:
     "command", [c for c in COMMANDS if c.split()[1] in ("audit", "report", "export", "settings", "doctor", "models")]
 )
 def test_preceptor_commands_that_need_no_videos_run(command: str, tmp_path: Path) -> None:
-    """Those that do (`curate`, `screen`, `retry`) run in test_demo, `train frames` in tests/train."""
+    """`curate`, `screen` and `retry` run in test_demo, `vocabulary build` in its own test; training only as a function."""
     datasets.build(tmp_path / "DIR", [datasets.sample()[0]], datasets.sample()[1])
     words = [str(tmp_path / w) if w in ("DIR", "CLIPS") else w for w in shlex.split(command)[1:]]
     run = subprocess.run([sys.executable, "-m", "cluster.cli", *words], cwd=ROOT, capture_output=True, text=True)

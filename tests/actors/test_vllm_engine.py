@@ -1,4 +1,5 @@
 import threading
+import time
 import types
 from concurrent.futures import ThreadPoolExecutor
 
@@ -58,6 +59,21 @@ def test_a_fault_reaches_everybody_and_the_loop_stays_dead():
     assert loop.fault is not None
     with pytest.raises(EnvironmentFault):
         loop.submit(1, None)
+
+
+def test_a_long_queue_is_no_fault(monkeypatch):
+    monkeypatch.setattr("actors.vllm_engine.STUCK_S", 0.2)
+
+    class Slow(Countdown):
+        def step(self):
+            time.sleep(0.05)
+            return super().step()
+
+    engine = Slow()
+    engine.gate.set()
+    loop = EngineLoop(lambda: engine)
+    assert loop.answer(loop.submit(12, None)).finished
+    assert loop.fault is None
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

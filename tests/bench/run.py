@@ -6,65 +6,29 @@ File: a rendered MRI lecture, H.264 1080p 30 fps, x264 defaults (medium, CRF 23,
 packets repeated to 10 minutes; kept in build/bench. Everything runs on one core with one thread unless said.
 """
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
-from imageio_ffmpeg import get_ffmpeg_exe
 
-from tests.lectures import render
-from tests.lectures.script import HISTOPATHOLOGY, MRI, MRI_PLANES, OPHTHALMOLOGY
+from tests.bench.films import film
+from tests.bench.timing import REPEATS, median_s
 
 FOLDER = Path("build/bench")
 MINUTES = float(os.environ.get("PRECEPTOR_BENCH_MINUTES", "10"))
-REPEATS = 3
 
 
 def lecture() -> Path:
     """The ten-minute film, rendered once."""
     return film(FOLDER / f"lecture_1080p30_{MINUTES:g}min.mp4", MINUTES, size=(1920, 1080), fps=30, preset="medium")
-
-
-def film(path: Path, minutes: float, *, silent_turns: int = 0, **settings: Any) -> Path:
-    """The MRI lecture, rendered once and its packets repeated to `minutes`; what is there is kept.
-
-    With `silent_turns`, the speaker is silent for so many turns after each that is spoken.
-    """
-    if not path.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        once, part = path.with_suffix(".once.mp4"), path.with_suffix(".part.mp4")
-        render.render(MRI, once, **settings)
-        if silent_turns:
-            spoken, once = once, path.with_suffix(".turns.mp4")
-            hush = f"volume=0:enable='gt(t,{json.loads(spoken.with_suffix('.truth.json').read_text())['duration_s']})'"
-            ffmpeg("-stream_loop", str(silent_turns), "-i", str(spoken), "-c:v", "copy", "-af", hush, str(once))
-        ffmpeg("-stream_loop", "-1", "-i", str(once), "-c", "copy", "-t", str(60 * minutes), str(part))
-        part.replace(path)
-    return path
-
-
-def ffmpeg(*arguments: str) -> None:
-    """Run it; it speaks only of errors."""
-    subprocess.run([get_ffmpeg_exe(), "-loglevel", "error", "-y", *arguments], check=True)
-
-
-def median_s(work: Callable[[], Any], repeats: int = REPEATS) -> float:
-    """Median wall-clock seconds."""
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def row(what: str, seconds: float, beside: str = "") -> None:
@@ -114,8 +78,8 @@ def bench_screen() -> None:
     whole = median_s(ours)
     row("screen, audio and frame classes included", whole, f"{whole / floor:.1f} x the floor; bar: 40 x real time")
     row("  of it without frame classes", median_s(lambda: ours(False)))
-    row("every frame decoded, one thread", median_s(lambda: decode("DEFAULT"), 1))
-    row("PySceneDetect AdaptiveDetector", median_s(adaptive, 1))
+    row("every frame decoded, one thread", median_s(lambda: decode("DEFAULT")))
+    row("PySceneDetect AdaptiveDetector", median_s(adaptive))
 
 
 def bench_look() -> None:
@@ -129,7 +93,7 @@ def bench_look() -> None:
     request = LookRequest(
         uri=str(path), video_id="bench", out=str(FOLDER / "look"), static=True, settings=config.look, until_s=0.0
     )
-    row("look: one decode, scenes, images, traces", median_s(lambda: list(decoder.ask(request, 600.0)), 1))
+    row("look: one decode, scenes, images, traces", median_s(lambda: list(decoder.ask(request, 600.0))))
     decoder.close()
 
 
@@ -163,95 +127,47 @@ def bench_listen() -> None:
 
 
 def bench_rewrite() -> None:
-    """Texts of 16 clips as the write stage asks for them, against bare vLLM with the same prompts; the loading apart."""
-    ours, bare = rewriting("rewrite_ours"), rewriting("rewrite_bare")
+    """Rewriting against bare vLLM with the same prompts; the loading apart."""
+    ours, bare = (float(said_by("tests.bench.rewriting", which, str(FOLDER / "prompts.json"))) for which in ("ours", "bare"))
     print(f"{'bare vLLM, all prompts at once':46} {bare:8.2f} s")
     print(f"{'rewriting, rows at a time as in a run':46} {ours:8.2f} s  {bare / ours:.0%} of bare vLLM; bar: 85 %")
 
 
-def rewriting(which: str) -> float:
-    """Median seconds, taken in a process of its own."""
-    command = [sys.executable, "-c", f"from tests.bench import run; run.{which}()"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout.strip().splitlines()[-1])
-
-
-def rewrite_ours() -> None:
-    """The write stage's rewriter; leaves its prompts for `rewrite_bare`."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from actors.rewriter import Rewriter
-    from pipelines import recipes
-    from pipelines.schema import Clip, Domain
-
-    config = recipes.starter()
-    words = [s.text for lecture in (MRI, HISTOPATHOLOGY, OPHTHALMOLOGY, MRI_PLANES) for scene in lecture.scenes
-             for s in scene.sentences]  # fmt: skip
-    texts = [" ".join(words[i % len(words)] for i in range(3 * n, 3 * n + 12)) for n in range(16)]
-    made_up: dict[str, Any] = {"domain": Domain.MRI, "start_s": 0.0, "end_s": 60.0, "segmenter": "bench"}
-    clips = [Clip(clip_id=str(n), raw_text=text, **made_up) for n, text in enumerate(texts)]
-    rewriter = Rewriter(config.text, threads=1, gpu_memory_share=0.5, admission_folder=None)
-    engine: Any = rewriter._engine
-    asked = []
-    generate = engine.generate
-    engine.generate = lambda requests: asked.extend(requests) or generate(requests)
-    rewriter(clips[:1])
-    asked.clear()
-    rows = config.resources.write.concurrent_rows
-    with ThreadPoolExecutor(rows) as threads:
-        seconds = median_s(lambda: list(threads.map(lambda clip: rewriter([clip]), clips)))
-    prompts = [{"ids": engine.token_ids(r), "max_tokens": r.max_tokens, "schema": r.schema()} for r in asked]
-    (FOLDER / "prompts.json").write_text(json.dumps(prompts[: len(asked) // REPEATS]))
-    print(seconds, flush=True)
-    os._exit(0)
-
-
-def rewrite_bare() -> None:
-    """vLLM's own `LLM.generate` over the same prompts in one call."""
-    from actors.starter_models import starter_text_model
-    from actors.vllm_engine import _prepare_environment
-    from pipelines import recipes
-
-    _prepare_environment(1, local=True)
-    import torch
-    from vllm import LLM, SamplingParams
-    from vllm.sampling_params import StructuredOutputsParams
-
-    torch.set_num_threads(1)
-    settings = recipes.starter().text
-    llm = LLM(model=str(starter_text_model()), dtype=settings.dtype, max_model_len=settings.max_model_len,
-              enforce_eager=True, enable_prefix_caching=False, generation_config="vllm", seed=0)  # fmt: skip
-    prompts = json.loads((FOLDER / "prompts.json").read_text())
-    ids = [{"prompt_token_ids": p["ids"]} for p in prompts]
-    params = [SamplingParams(temperature=0.0, seed=0, max_tokens=p["max_tokens"], structured_outputs=StructuredOutputsParams(
-              json=p["schema"], disable_any_whitespace=True)) for p in prompts]  # fmt: skip
-    llm.generate(ids[:3], params[:3], use_tqdm=False)
-    print(median_s(lambda: llm.generate(ids, params, use_tqdm=False)), flush=True)
-    os._exit(0)
+def said_by(module: str, *arguments: str) -> str:
+    """The last line that a module prints, run in a process of its own."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip().splitlines()[-1]
 
 
 def bench_whole() -> None:
     """A whole run against the sum of its stages, each alone in a process that has loaded its model, two threads."""
+    runs = [run_once() for _ in range(REPEATS)]
+    alone = [json.loads(said_by("tests.bench.run", "stages_alone")) for _ in range(REPEATS)]
+    for stage in alone[0]:
+        seconds, in_run = (statistics.median(x[stage] for x in measured) for measured in (alone, runs))
+        row(f"{stage} alone", seconds, f"in the run {in_run:.1f} s")
+    total = statistics.median(sum(x.values()) for x in alone)
+    streamed, startup, command = (statistics.median(x[key] for x in runs) for key in ("streamed", "startup", "command"))
+    row("sum of the stages alone", total)
+    row("the run after its start-up", streamed, f"{streamed / total:.2f} of the sum; bar: 1.25")
+    print(f"start-up {startup:.1f} s; the command with everything {command:.1f} s", flush=True)
+
+
+def run_once() -> dict[str, float]:
+    """Seconds of each stage in a run, of its start-up, of what follows it, and of the whole command."""
     from pipelines.dataset import rows
 
     out = FOLDER / "whole"
     shutil.rmtree(out, ignore_errors=True)
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "cluster.cli", "curate", str(lecture()), "--out", str(out)], check=True,
-                   stdout=subprocess.DEVNULL)  # fmt: skip
-    whole_s = time.perf_counter() - started
+    command = [sys.executable, "-m", "cluster.cli", "curate", str(lecture()), "--out", str(out)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    command_s = time.perf_counter() - started
     facts = json.loads((out / "run.json").read_text())
     (video,) = rows(str(out))
-    in_run = {spent.stage: spent.seconds for spent in video.stage_times}
-    done = subprocess.run([sys.executable, "-c", "from tests.bench import run; run.stages_alone()"], check=True,
-                          capture_output=True, text=True)  # fmt: skip
-    alone: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    for stage, seconds in alone.items():
-        row(f"{stage} alone", seconds, f"in the run {in_run[stage]:.1f} s")
-    total, streamed = sum(alone.values()), facts["seconds"] - facts["startup_s"]
-    row("sum of the stages alone", total)
-    row("the run after its start-up", streamed, f"{streamed / total:.2f} of the sum; bar: 1.25")
-    print(f"start-up {facts['startup_s']:.1f} s; the command with everything {whole_s:.1f} s", flush=True)
+    assert video.status == "ok", video.detail
+    times = {"startup": facts["startup_s"], "streamed": facts["seconds"] - facts["startup_s"], "command": command_s}
+    return times | {spent.stage: spent.seconds for spent in video.stage_times}
 
 
 def stages_alone() -> None:
@@ -275,46 +191,46 @@ def stages_alone() -> None:
     os._exit(0)
 
 
-def peak_memory(arguments: list[str]) -> dict[str, int]:
-    """Peak resident bytes of each kind of process while the command runs."""
-    process = psutil.Popen([sys.executable, "-m", "cluster.cli", *arguments], stdout=subprocess.DEVNULL)
+def peak_memory(path: Path) -> dict[str, int]:
+    """Peak resident bytes of each kind of process while the film is curated."""
+    from pipelines.dataset import rows
+
+    out = FOLDER / f"memory_{path.stem}"
+    shutil.rmtree(out, ignore_errors=True)
+    command = [sys.executable, "-m", "cluster.cli", "curate", str(path), "--out", str(out)]
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL)
     peaks: dict[str, int] = {}
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.2):
-            for child in [process, *process.children(recursive=True)]:
-                try:
-                    name, resident = " ".join(child.cmdline())[:90], child.memory_info().rss
-                except psutil.Error:
-                    continue
-                kind = next((k for k in ("decoder_child", "ray::screen", "ray::look", "ray::listen", "ray::write",
-                                         "ray::classify_frames", "ray::classify") if k in name), "")  # fmt: skip
-                kind = kind or (name.split()[0] if name.startswith("ray::") else "driver" if child == process else "ray")
-                peaks[kind] = max(peaks.get(kind, 0), resident)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    process.wait()
-    done.set()
-    thread.join()
+    family = [process]
+    while process.poll() is None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family = [process, *process.children(recursive=True)]
+        for child in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                kind = kind_of(" ".join(child.cmdline()), child.pid == process.pid)
+                peaks[kind] = max(peaks.get(kind, 0), child.memory_info().rss)
+        time.sleep(0.2)
+    (video,) = rows(str(out))
+    assert (process.returncode, video.status) == (0, "ok"), video.detail
     return peaks
+
+
+def kind_of(command: str, is_driver: bool) -> str:
+    """What a process is for: a stage, another of Ray's workers, the decoding child, the driver or Ray itself."""
+    worker = re.match(r"ray::(?:MapWorker\(Map\((\w+)\)\)|(\w+))", command)
+    if worker:
+        return f"stage {worker[1]}" if worker[1] else f"ray {worker[2]}"
+    return "decoder child" if "decoder_child" in command else "driver" if is_driver else "ray itself"
 
 
 def bench_memory() -> None:
     """Peak memory of every process: two hours against ten minutes of the same film, spoken for one turn in six."""
     short, long = (
-        film(FOLDER / f"lecture_360p5_{minutes}min.mp4", minutes, silent_turns=5, size=(640, 360), fps=5)
-        for minutes in (10, 119)
+        peak_memory(film(FOLDER / f"lecture_360p5_{m}min.mp4", m, silent_turns=5, size=(640, 360), fps=5)) for m in (10, 119)
     )
-    peaks = {}
-    for path in (short, long):
-        out = FOLDER / f"memory_{path.stem}"
-        shutil.rmtree(out, ignore_errors=True)
-        peaks[path] = peak_memory(["curate", str(path), "--out", str(out)])
-    for kind in sorted(peaks[short].keys() & peaks[long].keys()):
-        a, b = peaks[short][kind], peaks[long][kind]
-        print(f"{kind:28} {a / 2**20:8.0f} MiB for 10 min {b / 2**20:8.0f} MiB for 2 h {b / a - 1:+7.1%}", flush=True)
+    for kind in sorted(short.keys() & long.keys()):
+        a, b = short[kind], long[kind]
+        print(f"{kind:34} {a / 2**20:8.0f} MiB for 10 min {b / 2**20:8.0f} MiB for 2 h {b / a - 1:+7.1%}", flush=True)
+    print(f"only in one of the two: {', '.join(sorted(short.keys() ^ long.keys())) or 'none'}; bar: within 10 %")
 
 
 BENCHES = {"screen": bench_screen, "look": bench_look, "listen": bench_listen, "rewrite": bench_rewrite,
@@ -322,15 +238,18 @@ BENCHES = {"screen": bench_screen, "look": bench_look, "listen": bench_listen, "
 
 
 def main() -> None:
-    """Run the named benches, or all."""
-    os.environ.setdefault("OMP_NUM_THREADS", "2")
+    """Run the named benches, or all, each in a process of its own; one that fails stops them."""
+    if sys.argv[1:] in [["--one", name] for name in BENCHES]:
+        BENCHES[sys.argv[2]]()
+        return
+    if sys.argv[1:] == ["stages_alone"]:
+        stages_alone()
     for name in sys.argv[1:] or BENCHES:
         print(f"--- {name}", flush=True)
-        command = [sys.executable, "-c", f"from tests.bench.run import BENCHES; BENCHES[{name!r}]()"]
-        if name in ("screen", "look"):
-            os.environ["OMP_NUM_THREADS"] = "1"
-            command = ["taskset", "-c", "0", *command]
-        subprocess.run(command, check=True)
+        pinned = name in ("screen", "look")
+        command = [sys.executable, "-m", "tests.bench.run", "--one", name]
+        environment = dict(os.environ, OMP_NUM_THREADS="1" if pinned else "2")
+        subprocess.run([*(["taskset", "-c", "0"] if pinned else []), *command], check=True, env=environment)
 
 
 if __name__ == "__main__":

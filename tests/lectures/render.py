@@ -237,14 +237,13 @@ def render(
         av.open(str(stored), "w", options=flags) as container,
         path.with_suffix(".truth.json").open("w", encoding="utf-8") as notes,
     ):
-        options = {"preset": preset, "crf": "23"}
-        film: Any = container.add_stream("libx264", rate=fps, options=options) if video else None
+        film: Any = container.add_stream("libx264", rate=fps, options={"preset": preset, "crf": "23"}) if video else None
         if film:
             film.width, film.height = size[::-1] if rotation % 180 else size
             film.pix_fmt = pixel_format
             film.codec_context.time_base = Fraction(1, 2 * fps)
-        coder = {"aac_coder": "fast"}
-        speech = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono", options=coder) if audio else None
+        sounds = {"rate": SAMPLE_RATE, "layout": "mono", "options": {"aac_coder": "fast"}}
+        speech: Any = container.add_stream("aac", **sounds) if audio else None
         notes.write(json.dumps(head)[:-1] + ', "cursor": [')
         separator = "\n"
         for p in placed:

@@ -137,7 +137,7 @@ def test_many_ids_are_counted_and_five_are_shown(tmp_path: Path) -> None:
 
 
 def test_no_dataset(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no dataset"):
+    with pytest.raises(UsageError, match="is not a dataset"):
         audit(str(tmp_path))
 
 

@@ -3,7 +3,9 @@ import io
 import tarfile
 
 import pytest
+from typer.testing import CliRunner
 
+from cluster.cli import app
 from pipelines import vocabulary
 from pipelines.errors import UsageError
 from pipelines.vocabulary import Vocabulary
@@ -84,7 +86,8 @@ def test_build_reads_headings_and_frequent_abstract_words(tmp_path):
     texts = ["the chondroblastoma because house"] * vocabulary.MIN_ABSTRACTS + ["a fibrosarcoma"]
     xml = "<S>" + "".join(record.format(t) for t in texts) + "</S>"
     out, again = tmp_path / "words.txt.gz", tmp_path / "again.txt.gz"
-    vocabulary.build(_sdist(tmp_path, xml), out)
+    arguments = ["vocabulary", "build", str(_sdist(tmp_path, xml)), "--out", str(out)]
+    assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
     vocabulary.build(_sdist(tmp_path, xml), again)
     assert gzip.decompress(out.read_bytes()).decode().splitlines() == [
         "bone neoplasms", "chondroblastoma", "heart", "neoplasms",
