@@ -11,7 +11,7 @@ import yaml
 
 from pipelines import export
 from pipelines.errors import UsageError
-from pipelines.export import COLUMNS, card, examples, export_hf
+from pipelines.export import COLUMNS, card, example, examples, export_hf
 from pipelines.image_file import image_path
 from pipelines.schema import Reason
 from tests.pipelines import datasets
@@ -50,6 +50,16 @@ def test_columns_carry_the_clip_and_where_it_came_from(out: str) -> None:
     assert row.models.transcriber == "whisper-tiny.en"
     assert row.models.modality_decided_by == "frame classes"
     assert (row.extra, row.fingerprint) == ('{"title": "Liver"}', datasets.FINGERPRINT)
+
+
+def test_signed_addresses_are_not_published() -> None:
+    video = dataclasses.replace(datasets.ok("a", []), uri="https://user:pass@h/a.mp4?sig=1")
+    assert example(video, datasets.clip("a", 0.0, None), None).uri == "https://h/a.mp4"
+
+
+def test_an_export_is_local(out: str) -> None:
+    with pytest.raises(UsageError, match="local folder"):
+        export_hf(out, "s3://bucket/clips")
 
 
 def test_loads_with_datasets_and_the_picture_opens(out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

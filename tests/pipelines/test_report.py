@@ -195,6 +195,11 @@ def test_stage_times_count_every_row(tmp_path: Path) -> None:
     assert "screen 3 12.0 s 2.0 s 50.0 %" in text
 
 
+def test_without_a_path_it_lies_with_the_dataset(out: str) -> None:
+    write_report(out)
+    assert (Path(out) / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
 def test_clock() -> None:
     assert [clock(s) for s in (0, 59.96, 61.25, 3723.4)] == ["0:00.0", "1:00.0", "1:01.2", "1:02:03.4"]
 
