@@ -78,7 +78,12 @@ class Rewriter:
         for clip, proposal in zip(clips, proposals, strict=True):
             proposed = correction.parse_proposals(proposal or "")
             done = correction.correct(clip.raw_text, self._vocabulary, self._settings, proposed)
-            corrected.append(dataclasses.replace(clip, corrected_text=done.text, corrections=done.corrections))
+            links = tuple(
+                dataclasses.replace(link, text=correction.apply(link.text, done.corrections)) for link in clip.links
+            )
+            corrected.append(
+                dataclasses.replace(clip, corrected_text=done.text, corrections=done.corrections, links=links)
+            )
         return corrected
 
     def _write(self, clips: Sequence[Clip]) -> list[Clip]:

@@ -4,11 +4,14 @@ import dataclasses
 
 from actors.rewriter import Rewriter
 from actors.text_engine import Key
+from pipelines import vocabulary
 from pipelines.config import Config
 from pipelines.errors import RowError
 from pipelines.job import Job
 from pipelines.schema import Reason
+from pipelines.stages import rules
 from pipelines.stages.clips import make_clips
+from pipelines.stages.grounded import grounded
 
 
 class Writer:
@@ -17,6 +20,7 @@ class Writer:
     def __init__(self, config: Config, threads: int, admission: str, key: Key) -> None:
         key.install()
         self._config = config
+        self._vocabulary = vocabulary.load(config.text.vocabulary)
         self._rewriter = Rewriter(
             config.text,
             threads=threads,
@@ -44,4 +48,11 @@ class Writer:
             raise RowError(
                 Reason.NO_CLIPS, f"no medical stretch has {self._config.clips.min_words} transcribed words"
             )
+        clips = tuple(
+            grounded(clip, video.words, video.stable, is_medical=self._is_medical, settings=self._config.pointing)
+            for clip in clips
+        )
         return Job(video=dataclasses.replace(video, clips=self._rewriter(clips)))
+
+    def _is_medical(self, text: str) -> bool:
+        return rules.speaks_medically(text, self._vocabulary)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pipelines import dataset
 from pipelines.errors import UsageError
-from pipelines.schema import Status, Video
+from pipelines.schema import Clip, Status, Video
 
 _SHOWN = 5
 
@@ -32,12 +32,19 @@ class Audit:
     """Committed row ids that nobody asked for."""
     broken_images: tuple[str, ...]
     """`video_id: what is wrong`: pictures that are absent, or whose bytes do not hash to their id."""
+    broken_links: tuple[str, ...]
+    """`clip_id: what is wrong`: episodes or links that name a picture or an episode which their clip does not have."""
     orphans: tuple[str, ...]
     """Video ids of files of pictures without a committed row."""
     unexplained_orphans: tuple[str, ...]
     """Those that are not work in flight: their video is not missing either."""
     unreadable: tuple[str, ...]
     """Files that cannot be read, with the reader's words."""
+    clips: int
+    pointing: int
+    """Clips with pointing episodes."""
+    linked: int
+    """Clips with sentences tied to their pictures."""
     digest: str
 
     @property
@@ -54,6 +61,7 @@ class Audit:
             ("committed more than once", self.duplicates),
             ("committed but not in the manifest", self.unknown),
             ("broken pictures", self.broken_images),
+            ("episodes or links without their picture or episode", self.broken_links),
             ("pictures of videos without a row", self.unexplained_orphans),
             ("unreadable files", self.unreadable),
         ):
@@ -72,6 +80,7 @@ class Audit:
         explained = sorted(set(self.orphans) - set(self.unexplained_orphans))
         if explained:
             yield f"{len(explained)} files of pictures of videos still to be done: {_some(explained)}"
+        yield f"clips {self.clips}: {self.pointing} with pointing episodes, {self.linked} with sentences tied to pictures"
         yield f"digest {self.digest}"
         yield from (f"PROBLEM {p}" for p in self.problems)
         if self.sound:
@@ -104,6 +113,8 @@ def audit(out: str) -> Audit:
 
     statuses: Counter[Status] = Counter()
     broken: list[str] = []
+    unlinked: list[str] = []
+    count: Counter[str] = Counter()
     whole = dataset.Digest()
     for path in dataset.video_files(out):
         try:
@@ -111,6 +122,9 @@ def audit(out: str) -> Audit:
                 if video.attempt != newest.get(video.video_id):
                     continue
                 statuses[video.status] += 1
+                for clip in video.clips:
+                    unlinked += (f"{clip.clip_id}: {wrong}" for wrong in _wrong_indices(clip))
+                    count.update(clips=1, pointing=bool(clip.episodes), linked=bool(clip.links))
                 whole.add(video, _check_images(out, video, broken))
         except UsageError as error:
             unreadable[path] = str(error)
@@ -127,9 +141,13 @@ def audit(out: str) -> Audit:
         duplicates=tuple(sorted(row_id for row_id, count in committed.items() if count > 1)),
         unknown=tuple(sorted(row_id for row_id in committed if row_id not in requested)),
         broken_images=tuple(sorted(broken)),
+        broken_links=tuple(sorted(unlinked)),
         orphans=tuple(orphans),
         unexplained_orphans=tuple(o for o in orphans if o not in waiting),
         unreadable=tuple(unreadable[path] for path in sorted(unreadable)),
+        clips=count["clips"],
+        pointing=count["pointing"],
+        linked=count["linked"],
         digest=whole.hexdigest(),
     )
 
@@ -141,7 +159,8 @@ def _check_images(out: str, video: Video, broken: list[str]) -> frozenset[str]:
     except UsageError as error:
         broken.append(f"{video.video_id}: {error}")
         return frozenset()
-    for image_id in sorted(dataset.referenced_images(video) - stored.keys()):
+    shown = {picture.image_id for clip in video.clips for picture in clip.pictures}
+    for image_id in sorted((dataset.referenced_images(video) | shown) - stored.keys()):
         broken.append(f"{video.video_id}: {image_id[:12]} is not stored")
     for image_id, image in stored.items():
         if hashlib.sha256(image.data).hexdigest() != image_id:
@@ -149,6 +168,18 @@ def _check_images(out: str, video: Video, broken: list[str]) -> frozenset[str]:
         if image.video_id != video.video_id:
             broken.append(f"{video.video_id}: {image_id[:12]} belongs to {image.video_id}")
     return frozenset(stored)
+
+
+def _wrong_indices(clip: Clip) -> Iterator[str]:
+    """What the clip's episodes and links name and the clip does not have."""
+    for number, episode in enumerate(clip.episodes):
+        if not 0 <= episode.picture < len(clip.pictures):
+            yield f"episode {number} is of picture {episode.picture}"
+    for number, link in enumerate(clip.links):
+        if not 0 <= link.picture < len(clip.pictures):
+            yield f"link {number} is to picture {link.picture}"
+        if link.episode is not None and not 0 <= link.episode < len(clip.episodes):
+            yield f"link {number} is to episode {link.episode}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +191,14 @@ class TextQuality:
     """Clips with a picture."""
     traces: int
     """Clips with a cursor trace."""
+    pointing: int
+    """Clips with pointing episodes."""
+    episodes: int
+    """All of them."""
+    linked: int
+    """Clips with sentences tied to their pictures."""
+    sentences: int
+    """Those sentences, each once a clip."""
     captions: int
     """Clips that have a caption, whoever wrote it."""
     fallbacks: int
@@ -199,6 +238,10 @@ def text_quality(videos: Iterable[Video]) -> TextQuality:
             count["clips"] += 1
             count["pictures"] += clip.image_id is not None
             count["traces"] += bool(clip.trace)
+            count["pointing"] += bool(clip.episodes)
+            count["episodes"] += len(clip.episodes)
+            count["linked"] += bool(clip.links)
+            count["sentences"] += len({(link.start_s, link.end_s, link.text) for link in clip.links})
             if clip.caption is not None and clip.caption.text is not None:
                 count["captions"] += 1
                 count["fallbacks"] += clip.caption.source != "model"
@@ -218,6 +261,10 @@ def text_quality(videos: Iterable[Video]) -> TextQuality:
         clips=count["clips"],
         pictures=count["pictures"],
         traces=count["traces"],
+        pointing=count["pointing"],
+        episodes=count["episodes"],
+        linked=count["linked"],
+        sentences=count["sentences"],
         captions=count["captions"],
         fallbacks=count["fallbacks"],
         failures=tuple((*key, n) for key, n in sorted(failures.items())),

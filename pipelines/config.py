@@ -7,19 +7,12 @@ anyone: each says in a line how it was chosen.
 import math
 from dataclasses import dataclass, field
 
+from pipelines.checks import positive, share
 from pipelines.errors import UsageError
+from pipelines.grounding_settings import LookSettings as LookSettings
+from pipelines.grounding_settings import PointingSettings as PointingSettings
 from pipelines.resources import Resources
 from pipelines.schema import Domain
-
-
-def _share(name: str, value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise UsageError(f"{name} must lie between 0 and 1, not {value}.")
-
-
-def _positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise UsageError(f"{name} must be a number greater than 0, not {value}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +23,7 @@ class ProbeSettings:
     max_duration_s: float = 7200.0
 
     def __post_init__(self) -> None:
-        _positive("probe.max_duration_s", self.max_duration_s)
+        positive("probe.max_duration_s", self.max_duration_s)
         if not 0 <= self.min_duration_s < self.max_duration_s:
             raise UsageError(f"probe.min_duration_s must lie between 0 and the maximum, not {self.min_duration_s}.")
 
@@ -45,8 +38,8 @@ class SpeechSettings:
     """Below this share of the audio the video has no speech: music and noise films measured 0 to 0.01, lectures 0.6 up."""
 
     def __post_init__(self) -> None:
-        _share("speech.vad_threshold", self.vad_threshold)
-        _share("speech.min_share", self.min_share)
+        share("speech.vad_threshold", self.vad_threshold)
+        share("speech.min_share", self.min_share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +56,10 @@ class ScreenSettings:
     """What the frame classifiers look at."""
 
     def __post_init__(self) -> None:
-        _positive("screen.interval_s", self.interval_s)
-        _positive("screen.max_frames", self.max_frames)
-        _positive("screen.longest_edge_px", self.longest_edge_px)
-        _positive("screen.max_gap_s", self.max_gap_s)
+        positive("screen.interval_s", self.interval_s)
+        positive("screen.max_frames", self.max_frames)
+        positive("screen.longest_edge_px", self.longest_edge_px)
+        positive("screen.max_gap_s", self.max_gap_s)
 
 
 PUBLISHED_DOMAIN_SHARES = {
@@ -108,10 +101,10 @@ class ClassifierSettings:
             raise UsageError(f"classifier.kind must be starter, transformers or open_clip, not '{self.kind}'.")
         if self.kind != "starter" and not self.model:
             raise UsageError(f"classifier.model must name a model when classifier.kind is {self.kind}.")
-        _share("classifier.min_probability", self.min_probability)
-        _share("classifier.min_domain_probability", self.min_domain_probability)
-        for domain, share in self.domain_shares.items():
-            _share(f"classifier.domain_shares.{domain}", share)
+        share("classifier.min_probability", self.min_probability)
+        share("classifier.min_domain_probability", self.min_domain_probability)
+        for domain, least in self.domain_shares.items():
+            share(f"classifier.domain_shares.{domain}", least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,48 +126,11 @@ class NarrativeSettings:
     """Share of moving medical frames in such runs must exceed this (published: more than half)."""
 
     def __post_init__(self) -> None:
-        _positive("narrative.streak_length", self.streak_length)
-        _positive("narrative.streak_interval_s", self.streak_interval_s)
-        _share("narrative.streak_similarity", self.streak_similarity)
-        _share("narrative.min_streak_share", self.min_streak_share)
-        _share("narrative.min_spoken_share", self.min_spoken_share)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookSettings:
-    """The full pass: scenes, resting intervals, images and cursor traces."""
-
-    analysis_width_px: int = 480
-    """Width of the reduced luma that scenes, rest and cursor are found on."""
-    sample_fps: float = 10.0
-    """Cursor and rest are sampled at this rate (or the video's, if lower)."""
-    static_threshold: float = 6.0
-    """Mean absolute luma change, grey levels, that cuts a scene in a static domain (score detector)."""
-    adaptive_ratio: float = 3.0
-    """A cut in a moving domain exceeds this many times its neighbourhood's mean (PySceneDetect's default)."""
-    adaptive_window_s: float = 1.0
-    adaptive_min_content: float = 6.0
-    """... and at least this change, grey levels."""
-    min_scene_s: float = 1.0
-    min_stable_s: float = 3.0
-    """Published: a static chunk lasts at least 3 s."""
-    window_s: float = 20.0
-    """The temporal median looks at no more than this much video: memory does not grow with length."""
-    frame_interval_s: float = 0.5
-    """One frame per half second goes to the classifier (published: 2 FPS), near-duplicates share one answer."""
-    max_frames: int = 600
-    """Bounds what the classifier sees of one long video; the interval grows to match."""
-    max_images: int = 64
-    """Pictures kept per video."""
-    image_quality: int = 95
-    """JPEG quality of stored pictures (chroma not subsampled): below one grey level of error on average."""
-
-    def __post_init__(self) -> None:
-        for name in ("analysis_width_px", "sample_fps", "static_threshold", "adaptive_ratio", "window_s",
-                     "min_stable_s", "frame_interval_s", "max_frames", "max_images"):  # fmt: skip
-            _positive(f"look.{name}", getattr(self, name))
-        if not 1 <= self.image_quality <= 100:
-            raise UsageError(f"look.image_quality must lie between 1 and 100, not {self.image_quality}.")
+        positive("narrative.streak_length", self.streak_length)
+        positive("narrative.streak_interval_s", self.streak_interval_s)
+        share("narrative.streak_similarity", self.streak_similarity)
+        share("narrative.min_streak_share", self.min_streak_share)
+        share("narrative.min_spoken_share", self.min_spoken_share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +165,7 @@ class TranscriptSettings:
         if self.task == "translate" and (self.model == "starter" or self.language == "en"):
             need = "a multilingual transcript.model, and a transcript.language other than en (none detects it)"
             raise UsageError(f"transcript.task=translate needs {need}.")
-        _positive("transcript.beam_size", self.beam_size)
+        positive("transcript.beam_size", self.beam_size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +191,7 @@ class ClipSettings:
     def __post_init__(self) -> None:
         if self.segmenter not in ("probability_runs", "key_frame_chunks"):
             raise UsageError(f"clips.segmenter must be probability_runs or key_frame_chunks, not '{self.segmenter}'.")
-        _share("clips.min_probability", self.min_probability)
+        share("clips.min_probability", self.min_probability)
         if not 0 <= self.max_gap_s < math.inf:
             raise UsageError(f"clips.max_gap_s must be a number of at least 0, not {self.max_gap_s}.")
         if not 0 < 2 * self.min_piece_s <= self.max_clip_s:
@@ -273,10 +229,10 @@ class TextSettings:
             raise UsageError("text.base_url must carry no key; put it into PRECEPTOR_TEXT_API_KEY.")
         if self.dtype not in ("auto", "float32", "float16", "bfloat16"):
             raise UsageError(f"text.dtype must be auto, float32, float16 or bfloat16, not '{self.dtype}'.")
-        _positive("text.max_model_len", self.max_model_len)
-        _positive("text.max_text_chars", self.max_text_chars)
-        _share("text.min_support", self.min_support)
-        _share("text.correction_min_similarity", self.correction_min_similarity)
+        positive("text.max_model_len", self.max_model_len)
+        positive("text.max_text_chars", self.max_text_chars)
+        share("text.min_support", self.min_support)
+        share("text.correction_min_similarity", self.correction_min_similarity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,5 +248,6 @@ class Config:
     look: LookSettings = LookSettings()
     transcript: TranscriptSettings = TranscriptSettings()
     clips: ClipSettings = ClipSettings()
+    pointing: PointingSettings = PointingSettings()
     text: TextSettings = TextSettings()
     resources: Resources = Resources()

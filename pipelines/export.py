@@ -25,8 +25,11 @@ from pipelines.schema import (
     Box,
     Clip,
     Domain,
+    Episode,
     Image,
+    Link,
     ModelText,
+    ShownPicture,
     Status,
     TracePoint,
     Video,
@@ -97,9 +100,15 @@ class Example:
     corrected_text: str | None
     """The transcript with verified corrections of medical terms."""
     trace: tuple[TracePoint, ...]
-    """The cursor's path: seconds of the video's clock, pixels of the picture, confidence."""
+    """The cursor's path: seconds of the video's clock, pixels of the picture, confidence, moving or resting."""
     box: Box | None
     """Bounding box of the trace, pixels of the picture."""
+    pictures: tuple[ShownPicture, ...]
+    """All pictures on show in the clip, in time order; their bytes are in the dataset, only the representative's here."""
+    episodes: tuple[Episode, ...]
+    """Acts of pointing, each on one of `pictures`."""
+    links: tuple[Link, ...]
+    """Sentences tied to `pictures` and `episodes`, by index from 0."""
     models: Provenance
     extra: str
     """The manifest's further columns, JSON."""
@@ -139,6 +148,9 @@ def example(video: Video, clip: Clip, picture: Image | None) -> Example:
         corrected_text=clip.corrected_text,
         trace=clip.trace,
         box=clip.box,
+        pictures=clip.pictures,
+        episodes=clip.episodes,
+        links=clip.links,
         models=Provenance(
             classifier=video.classifier,
             transcriber=video.transcriber,
@@ -255,7 +267,9 @@ class _Shards:
 
 def _size(row: Example) -> int:
     texts = (row.caption, row.medical_text, row.roi_text, row.raw_text, row.corrected_text, row.extra)
-    return (len(row.image.bytes) if row.image else 0) + sum(len(t or "") for t in texts) + 32 * len(row.trace) + 512
+    said = sum(len(t or "") for t in texts) + sum(len(link.text) for link in row.links)
+    nested = 32 * len(row.trace) + 128 * len(row.pictures) + 64 * (len(row.episodes) + len(row.links))
+    return (len(row.image.bytes) if row.image else 0) + said + nested + 512
 
 
 def card(out: str) -> str:

@@ -175,6 +175,9 @@ def rotation(frame: Any) -> int:
         return 0
 
 
+_RED_WEIGHT = 0.75
+
+
 class DecodedPicture:
     """One decoded video frame, upright, reduced only on request."""
 
@@ -189,10 +192,34 @@ class DecodedPicture:
         """(h, width) uint8, averaged over areas; never enlarged."""
         import cv2
 
-        scale = min(1.0, width / self.width)
+        scale, plane = min(1.0, width / self.width), self._luma_plane()
         size = (max(1, round(self._frame.width * scale)), max(1, round(self._frame.height * scale)))
-        plane = self._luma_plane()
         return upright(plane if scale == 1.0 else cv2.resize(plane, size, interpolation=cv2.INTER_AREA), self.rotation_deg)
+
+    def halved_luma(self, max_width: int) -> np.ndarray:
+        """(h, w) uint8, halved until it is at most `max_width` wide: exact halves are ten times as fast as other sizes."""
+        import cv2
+
+        plane, width = self._luma_plane(), self.width
+        while width > max_width:
+            plane = cv2.resize(plane, (plane.shape[1] // 2 or 1, plane.shape[0] // 2 or 1), interpolation=cv2.INTER_AREA)
+            width //= 2
+        return upright(plane, self.rotation_deg)
+
+    def pointer_luma(self, max_width: int) -> np.ndarray:
+        """(h, w) uint8 as `halved_luma`, less the red difference: a coloured dot as bright as the picture stands out too."""
+        import cv2
+
+        luma = self.halved_luma(max_width)
+        if self._frame.format.name not in ("yuv420p", "yuvj420p"):
+            return luma.copy()
+        plane = self._frame.planes[2]
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        red = upright(rows[: plane.height, : plane.width], self.rotation_deg)
+        if red.shape != luma.shape:
+            by = cv2.INTER_LINEAR if red.size < luma.size else cv2.INTER_AREA
+            red = cv2.resize(red, luma.shape[::-1], interpolation=by)
+        return np.asarray(cv2.addWeighted(luma, 1.0, red, -_RED_WEIGHT, 128 * _RED_WEIGHT))
 
     def rgb(self) -> np.ndarray:
         """(H, W, 3) uint8, full size."""
@@ -210,8 +237,7 @@ class DecodedPicture:
             plane = self._frame.planes[0]
             rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
             return rows[: self._frame.height, : self._frame.width]
-        gray: np.ndarray = self._frame.to_ndarray(format="gray")
-        return gray
+        return np.asarray(self._frame.to_ndarray(format="gray"))
 
 
 def decode_quietly(packet: Any) -> list[Any]:

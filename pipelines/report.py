@@ -1,39 +1,39 @@
 """One self-contained page that shows what a run did: counts, reasons, times, and clips with their traces.
 
 Ids, addresses, transcripts and the decoder's words come from strangers: every one is escaped, and the page's own policy
-forbids scripts and any request.
+forbids any request and any script but its own player, which it names by hash. Without scripts nothing is missing but motion.
 """
 
 import base64
 import dataclasses
-import io
+import hashlib
 import itertools
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import jinja2
+import markupsafe
 
 from pipelines import dataset
 from pipelines.audit import text_quality
 from pipelines.dataset import Funnel
+from pipelines.gallery import Chosen, ShownClip, shown_clip
 from pipelines.progress import span
-from pipelines.schema import SCHEMA_VERSION, Clip, Image, Reason, Status, TracePoint, Video
+from pipelines.schema import SCHEMA_VERSION, Clip, Image, Reason, Status, Video
 from pipelines.store import Store
+from pipelines.truth import Truth, read_truth
 
 MAX_VIDEOS = 500
 MAX_EXAMPLES = 3
-MAX_EDGE_PX = 640
-MAX_TRACE_POINTS = 240
-TRACE_BREAK_S = 1.5
-"""Cursor samples further apart than this are not joined by a line."""
 
-_COLUMNS = ("status", "stage", "reason", "detail", "probe", "domain", "clips", "stage_times", "classifier", "transcriber")
+_COLUMNS = ("uri", "status", "stage", "reason", "detail", "probe", "domain", "stable", "clips", "stage_times", "classifier",
+            "transcriber")  # fmt: skip
 _Item = TypeVar("_Item")
 
 
@@ -57,28 +57,6 @@ class _First(Generic[_Item]):
     def _shorten(self) -> None:
         self._held.sort(key=lambda held: held[0])
         del self._held[self._limit :]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """A piece of the trace, pixels of the stored picture, in the colour of its time."""
-
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-    colour: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownClip:
-    """A clip of the gallery: `picture` is a data URI, or None and `note` says why."""
-
-    video_id: str
-    clip: Clip
-    picture: str | None
-    note: str
-    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +91,7 @@ class _Gathered:
     videos: _First[tuple[Video, int]] = field(default_factory=lambda: _First(MAX_VIDEOS))
     examples: dict[tuple[str | None, Reason | None], _First[Video]] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    clips: _First[tuple[str, Clip]] = field(init=False)
+    clips: _First[Chosen] = field(init=False)
 
     def __post_init__(self) -> None:
         self.clips = _First(self.max_clips)
@@ -126,7 +104,7 @@ class _Gathered:
                 yield video
 
     def _keep(self, video: Video) -> None:
-        row = dataclasses.replace(video, clips=(), stage_times=())
+        row = dataclasses.replace(video, clips=(), stage_times=(), stable=())
         worst_first = [Status.FAILED, Status.REJECTED, Status.OK].index(video.status)
         self.videos.add((worst_first, video.video_id), (row, len(video.clips)))
         if video.status is not Status.OK:
@@ -136,7 +114,19 @@ class _Gathered:
         if video.status is Status.OK:
             by_use = sorted(video.clips, key=lambda c: (c.image_id is None, c.start_s))
             for number, clip in enumerate(by_use):  # every video's first clip before any second one
-                self.clips.add((clip.image_id is None, number, video.video_id), (video.video_id, clip))
+                self.clips.add((clip.image_id is None, number, video.video_id), _chosen(video, clip))
+
+
+def _chosen(video: Video, clip: Clip) -> Chosen:
+    traces = {(i.start_s, i.image_id): i.trace for i in video.stable} if clip.pictures else {}
+    size = (video.probe.width, video.probe.height) if video.probe and video.probe.width and video.probe.height else None
+    return Chosen(
+        video_id=video.video_id,
+        uri=video.uri,
+        size=size,
+        clip=clip,
+        traces=tuple(traces.get((p.start_s, p.image_id), ()) for p in clip.pictures),
+    )
 
 
 def write_report(out: str, path: str | Path | None = None, *, max_clips: int = 60) -> None:
@@ -147,22 +137,22 @@ def write_report(out: str, path: str | Path | None = None, *, max_clips: int = 6
     made_by, funnel = dataset.settings(out), dataset.funnel(out)
     gathered = _Gathered(max_clips)
     texts = text_quality(gathered.passing(dataset.rows(out, _COLUMNS)))
-    page = (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            made_by=made_by,
-            run=_run_facts(out),
-            funnel=funnel,
-            reasons=_reasons(funnel, gathered),
-            stages=_stages(gathered.seconds),
-            texts=texts,
-            videos=gathered.videos.items(),
-            videos_left_out=gathered.videos.seen - len(gathered.videos.items()),
-            clips=shown_clips(out, gathered.clips.items()),
-            clips_left_out=gathered.clips.seen - len(gathered.clips.items()),
-            schema_version=SCHEMA_VERSION,
-        )
+    templates = environment()
+    player = templates.get_template("player.js").render()
+    page = templates.get_template("report.html.j2").render(
+        made_by=made_by,
+        run=_run_facts(out),
+        funnel=funnel,
+        reasons=_reasons(funnel, gathered),
+        stages=_stages(gathered.seconds),
+        texts=texts,
+        videos=gathered.videos.items(),
+        videos_left_out=gathered.videos.seen - len(gathered.videos.items()),
+        clips=shown_clips(out, gathered.clips.items()),
+        clips_left_out=gathered.clips.seen - len(gathered.clips.items()),
+        schema_version=SCHEMA_VERSION,
+        player=markupsafe.Markup(player),  # noqa: S704  # our own file
+        player_hash=base64.b64encode(hashlib.sha256(player.encode()).digest()).decode(),
     )
     folder, name = (out, "report.html") if path is None else (str(Path(path).parent), Path(path).name)
     Store(folder).write(page.encode(), name)
@@ -233,56 +223,15 @@ def _stages(seconds: dict[str, list[float]]) -> list[StageShare]:
     ]
 
 
-def shown_clips(out: str, chosen: Iterable[tuple[str, Clip]]) -> list[ShownClip]:
-    """The clips by video and time with small pictures; each video's pictures are read once."""
+def shown_clips(out: str, chosen: Iterable[Chosen]) -> list[ShownClip]:
+    """The clips by video and time; each video's pictures, and what is known of its cursor, are read once."""
     shown: list[ShownClip] = []
-    pictures: dict[str, Image] = {}
-    read = None
-    for video_id, clip in sorted(chosen, key=lambda c: (c[0], c[1].start_s, c[1].clip_id)):
-        if video_id != read and clip.image_id is not None:
-            pictures, read = dataset.images(out, video_id), video_id
-        picture, note = None, "this clip has no picture"
-        if clip.image_id is not None:
-            stored = pictures.get(clip.image_id)
-            picture = small_picture(stored.data) if stored else None
-            note = "the picture is not stored" if stored is None else "the picture cannot be decoded"
-        shown.append(
-            ShownClip(video_id=video_id, clip=clip, picture=picture, note=note, segments=trace_segments(clip.trace))
-        )
+    in_order = sorted(chosen, key=lambda c: (c.video_id, c.clip.start_s, c.clip.clip_id))
+    for video_id, clips in itertools.groupby(in_order, key=lambda c: c.video_id):
+        pictures: dict[str, Image] | None = None
+        truth: Truth | None = None
+        for one in clips:
+            if pictures is None and one.clip.image_id is not None:
+                pictures, truth = dataset.images(out, video_id), read_truth(one.uri)
+            shown.append(shown_clip(one, pictures or {}, truth))
     return shown
-
-
-def small_picture(data: bytes) -> str | None:
-    """The picture, its longer edge at most 640 pixels, as a data URI; None for bytes that are no picture."""
-    import PIL.Image
-
-    try:
-        with PIL.Image.open(io.BytesIO(data)) as opened:
-            small = opened.convert("RGB")
-    except (OSError, PIL.Image.DecompressionBombError):
-        return None
-    small.thumbnail((MAX_EDGE_PX, MAX_EDGE_PX))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def trace_segments(trace: Sequence[TracePoint]) -> tuple[Segment, ...]:
-    """Lines between successive samples, blue at the trace's beginning and red at its end; long traces are thinned."""
-    stride = max(1, -(-len(trace) // MAX_TRACE_POINTS))
-    points = trace[::stride]
-    if len(points) < 2:
-        return ()
-    begin_s, whole_s = points[0].time_s, max(points[-1].time_s - points[0].time_s, 1e-9)
-    step_s = TRACE_BREAK_S * stride
-    return tuple(
-        Segment(
-            x0=round(a.x, 1),
-            y0=round(a.y, 1),
-            x1=round(b.x, 1),
-            y1=round(b.y, 1),
-            colour=f"hsl({210 - 210 * (a.time_s - begin_s) / whole_s:.0f} 95% 55%)",
-        )
-        for a, b in itertools.pairwise(points)
-        if b.time_s - a.time_s <= step_s
-    )

@@ -6,73 +6,15 @@ origin top left; its width and height are stored beside them. `None` means "not 
 
 import dataclasses
 from dataclasses import dataclass, field
-from enum import StrEnum
+
+from pipelines.terms import MEDICAL_DOMAINS as MEDICAL_DOMAINS
+from pipelines.terms import CursorState as CursorState
+from pipelines.terms import Domain as Domain
+from pipelines.terms import Reason as Reason
+from pipelines.terms import Status as Status
+from pipelines.terms import TextKind as TextKind
 
 SCHEMA_VERSION = 1
-
-
-class Status(StrEnum):
-    """What became of an input."""
-    OK = "ok"
-    REJECTED = "rejected"
-    FAILED = "failed"
-
-
-class Reason(StrEnum):
-    """Why an input is not `ok`. The first group are decisions (rejected), the second faults (failed)."""
-
-    NO_VIDEO = "no_video"
-    NO_AUDIO = "no_audio"
-    TOO_SHORT = "too_short"
-    TOO_LONG = "too_long"
-    NO_SPEECH = "no_speech"
-    NOT_MEDICAL = "not_medical"
-    NOT_NARRATIVE = "not_narrative"
-    NO_CLIPS = "no_clips"
-
-    MISSING = "missing"
-    UNREACHABLE = "unreachable"
-    UNREADABLE = "unreadable"
-    DECODER_CRASHED = "decoder_crashed"
-    DEADLINE = "deadline"
-    OUT_OF_MEMORY = "out_of_memory"
-    ACTOR_DIED = "actor_died"
-    STAGE_ERROR = "stage_error"
-
-    @property
-    def status(self) -> Status:
-        """Rejected for a decision, failed for a fault."""
-        return Status.REJECTED if self in _DECISIONS else Status.FAILED
-
-
-_DECISIONS = frozenset({Reason.NO_VIDEO, Reason.NO_AUDIO, Reason.TOO_SHORT, Reason.TOO_LONG, Reason.NO_SPEECH,
-                        Reason.NOT_MEDICAL, Reason.NOT_NARRATIVE, Reason.NO_CLIPS})  # fmt: skip
-
-
-class Domain(StrEnum):
-    """The twelve domains of MedicalNarratives (3.1), and the rest."""
-
-    CT = "ct"
-    MRI = "mri"
-    XRAY = "xray"
-    ULTRASOUND = "ultrasound"
-    SURGERY = "surgery"
-    ENDOSCOPY = "endoscopy"
-    DENTISTRY = "dentistry"
-    DERMATOLOGY = "dermatology"
-    MAMMOGRAPHY = "mammography"
-    OPHTHALMOLOGY = "ophthalmology"
-    HISTOPATHOLOGY = "histopathology"
-    ILLUSTRATION = "illustration"
-    NONMEDICAL = "nonmedical"
-
-    @property
-    def is_static(self) -> bool:
-        """CT, MRI and X-ray show still pictures; the others move (MedicalNarratives, section 7)."""
-        return self in (Domain.CT, Domain.MRI, Domain.XRAY)
-
-
-MEDICAL_DOMAINS = tuple(d for d in Domain if d is not Domain.NONMEDICAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +81,13 @@ class Word:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracePoint:
-    """One cursor sample. `confidence` 0 to 1."""
+    """One cursor sample: its hot spot (the tip of an arrow, the centre of a cross, dot or disc). `confidence` 0 to 1."""
 
     time_s: float
     x: float
     y: float
     confidence: float
+    state: CursorState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +141,53 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownPicture:
+    """A picture of the clip and when it was on show. One picture may be shown several times."""
+
+    start_s: float
+    end_s: float
+    image_id: str
+    width: int
+    height: int
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """One act of pointing: the cursor stays within one region of one picture. A cursor that merely lies idle is none."""
+
+    start_s: float
+    end_s: float
+    picture: int
+    """Index among the clip's `pictures`."""
+    box: Box
+    points: int
+    """Trace samples inside."""
+    confidence: float
+    """Mean of the samples'."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Ties one sentence to one picture: a sentence may have several links, and a picture and an episode several too."""
+
+    kind: TextKind
+    text: str
+    start_s: float
+    end_s: float
+    picture: int
+    """Index among the clip's `pictures`."""
+    episode: int | None
+    """Index among the clip's `episodes`: the pointing that comes with the words."""
+    time_share: float
+    """Share of the sentence's words spoken while the picture was on show."""
+    keyword_share: float
+    """Likeness (cosine, 0 to 1) of its keywords and those of what else is said of the picture."""
+    main: bool
+    """The picture that it speaks of, rather than one that it merely overlaps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
     """One stretch of the video with its picture, its words and where the cursor pointed."""
 
@@ -215,6 +205,10 @@ class Clip:
     image_method: str | None = None
     trace: tuple[TracePoint, ...] = ()
     box: Box | None = None
+    pictures: tuple[ShownPicture, ...] = ()
+    """All that were on show, in time order; `image_id` is the representative one, `trace` and `box` are over it."""
+    episodes: tuple[Episode, ...] = ()
+    links: tuple[Link, ...] = ()
     corrected_text: str | None = None
     corrections: tuple[Correction, ...] = ()
     caption: ModelText | None = None

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from pipelines.config import ClipSettings
-from pipelines.schema import Box, Clip, Domain, FrameClass, Span, StableInterval, TracePoint, Word
+from pipelines.schema import Box, Clip, Domain, FrameClass, ShownPicture, Span, StableInterval, TracePoint, Word
+from pipelines.stages.sentences import join_words
 
 
 def probability_runs(frames: Sequence[FrameClass], settings: ClipSettings) -> list[Span]:
@@ -78,11 +79,6 @@ def words_between(words: Sequence[Word], start_s: float, end_s: float) -> list[W
     return [w for w in words if w.dropped is None and start_s <= (w.start_s + w.end_s) / 2 < end_s]
 
 
-def join_words(words: Sequence[Word]) -> str:
-    """The words as text, single spaces."""
-    return " ".join(w.text.strip() for w in words if w.text.strip())
-
-
 def make_clips(
     video_id: str,
     domain: Domain,
@@ -91,7 +87,7 @@ def make_clips(
     stable: Sequence[StableInterval],
     settings: ClipSettings,
 ) -> tuple[Clip, ...]:
-    """The video's clips in time order: each with at least `min_words` words, its picture, trace and box."""
+    """The video's clips in time order: each with at least `min_words` words, its pictures and the main one's trace."""
     segment = probability_runs if settings.segmenter == "probability_runs" else key_frame_chunks
     clips = []
     for run in segment(frames, settings):
@@ -99,16 +95,17 @@ def make_clips(
             spoken = words_between(words, piece.start_s, piece.end_s)
             if len(spoken) < settings.min_words:
                 continue
-            clip_id = f"{video_id}:{round(piece.start_s * 1000):09d}-{round(piece.end_s * 1000):09d}"
+            shown = shown_medically(stable, frames, piece, settings)
             clip = Clip(
-                clip_id=clip_id,
+                clip_id=f"{video_id}:{round(piece.start_s * 1000):09d}-{round(piece.end_s * 1000):09d}",
                 start_s=piece.start_s,
                 end_s=piece.end_s,
                 domain=main_domain(frames, piece, domain),
                 segmenter=settings.segmenter,
                 raw_text=join_words(spoken),
+                pictures=tuple(_shown(i) for i, _ in shown),
             )
-            clips.append(with_picture(clip, representative(stable, frames, piece, settings)))
+            clips.append(with_picture(clip, representative(shown)))
     return tuple(clips)
 
 
@@ -126,19 +123,34 @@ def _overlap_s(start_s: float, end_s: float, span: Span) -> float:
     return max(0.0, min(end_s, span.end_s) - max(start_s, span.start_s))
 
 
-def representative(
+def shown_medically(
     stable: Sequence[StableInterval], frames: Sequence[FrameClass], span: Span, settings: ClipSettings
-) -> StableInterval | None:
-    """The picture shown longest in the span while the classifier saw medicine; medians before single frames."""
+) -> list[tuple[StableInterval, float]]:
+    """The intervals in the span during which the classifier saw medicine, and for how many seconds; in time order."""
+    medical = [f for f in frames if f.medical_probability > settings.min_probability]
+    shown = []
+    for interval in stable:
+        common = Span(start_s=max(span.start_s, interval.start_s), end_s=min(span.end_s, interval.end_s))
+        if common.end_s > common.start_s:
+            shown.append((interval, sum(_overlap_s(f.time_s, f.until_s, common) for f in medical)))
+    return [(interval, seconds) for interval, seconds in shown if seconds > 0]
 
-    def medical_s(interval: StableInterval) -> float:
-        shown = Span(start_s=max(span.start_s, interval.start_s), end_s=min(span.end_s, interval.end_s))
-        seen = (f for f in frames if f.medical_probability > settings.min_probability)
-        return sum(_overlap_s(f.time_s, f.until_s, shown) for f in seen) if shown.end_s > shown.start_s else 0.0
 
-    candidates = [(i.method == "median", medical_s(i), -i.start_s, i) for i in stable]
-    candidates = [c for c in candidates if c[1] > 0]
-    return max(candidates, key=lambda c: c[:3])[3] if candidates else None
+def representative(shown: Sequence[tuple[StableInterval, float]]) -> StableInterval | None:
+    """The picture shown longest while the classifier saw medicine, the first among equals; medians before single frames."""
+    best = max(shown, key=lambda s: (s[0].method == "median", s[1], -s[0].start_s), default=None)
+    return best[0] if best else None
+
+
+def _shown(interval: StableInterval) -> ShownPicture:
+    return ShownPicture(
+        start_s=interval.start_s,
+        end_s=interval.end_s,
+        image_id=interval.image_id,
+        width=interval.width,
+        height=interval.height,
+        method=interval.method,
+    )
 
 
 def with_picture(clip: Clip, picture: StableInterval | None) -> Clip:

@@ -14,9 +14,11 @@ import numpy as np
 
 from pipelines.config import LookSettings
 from pipelines.schema import StableInterval
+from pipelines.stages.album import Album, Still
 from pipelines.stages.scenes import FrameSampler, SampledFrame, SceneDetector
-from pipelines.stages.stable import Album, FrameStack, Rest, RestDetector, Still, cursor_free
-from pipelines.stages.trace import CursorTracer
+from pipelines.stages.stable import FrameStack, Rest, RestDetector, cursor_free
+from pipelines.stages.stretches import Moving, OpenRest, Sample, reduced, sharpness
+from pipelines.stages.trace import CursorTracer, Pointer
 
 __all__ = ["LookResult", "Picture", "SampledFrame", "Still", "look"]
 
@@ -32,8 +34,11 @@ class Picture(Protocol):
     width: int
     height: int
 
-    def luma(self, width: int) -> np.ndarray:
-        """(h, width) uint8, reduced by area averaging; cheap."""
+    def halved_luma(self, max_width: int) -> np.ndarray:
+        """(h, w) uint8, halved until it is at most `max_width` wide; cheap."""
+
+    def pointer_luma(self, max_width: int) -> np.ndarray:
+        """(h, w) uint8 of the same size, on which coloured cursors stand out too; a copy of its own."""
 
     def rgb(self) -> np.ndarray:
         """(height, width, 3) uint8, full size; costly."""
@@ -74,14 +79,6 @@ def look(
     return run.finish(until_s)
 
 
-@dataclass(slots=True)
-class _Sample:
-    time_s: float
-    luma: np.ndarray
-    rgb: np.ndarray | None
-    sharpness: float
-
-
 class _Run:
     def __init__(self, static: bool, settings: LookSettings, keep: Callable[[Still], str]) -> None:
         self._settings = settings
@@ -90,19 +87,21 @@ class _Run:
         self._frames = FrameSampler(settings)
         self._album = Album(max_images=settings.max_images, window_s=settings.window_s, keep=keep)
         self._cuts: list[float] = []
+        self._pointer = Pointer()
+        self._traced: list[tuple[float, CursorTracer, tuple[float, float]]] = []
         self._rests: deque[Rest] = deque()
-        self._queue: deque[_Sample] = deque()
-        self._open: _OpenRest | None = None
-        self._moving = _Moving(0.0)
+        self._queue: deque[Sample] = deque()
+        self._open: OpenRest | None = None
+        self._moving = Moving(0.0)
         self._lag_s = max(RestDetector.LAG_S, self._scenes.lag_s + 0.05)
         self._next_sample_s = self._next_key_s = -np.inf
         self._taken = FrameStack()
         self._taken_for: float | None = None
         self._time_s, self._step_s = 0.0, 0.0
-        self._sampled: tuple[float, np.ndarray] | None = None
+        self._sampled: tuple[float, np.ndarray, np.ndarray] | None = None
 
     def feed(self, picture: Picture) -> None:
-        luma = picture.luma(self._settings.analysis_width_px)
+        luma = reduced(picture.halved_luma(self._settings.trace_width_px), self._settings.analysis_width_px)
         time_s, pause_s = picture.time_s, 1 / self._settings.sample_fps
         cuts = self._scenes.feed(time_s, luma)
         if cuts:
@@ -122,24 +121,26 @@ class _Run:
         if time_s >= self._next_sample_s - 0.005:
             self._next_sample_s = max(time_s, min(self._next_sample_s, time_s) + pause_s)
             self._next_sample_s = max(self._next_sample_s, time_s + pause_s / 2)
-            self._sample(time_s, luma, rgb)
+            self._sample(time_s, luma, picture.pointer_luma(self._settings.trace_width_px), rgb)
 
     def _hold(self, until_s: float, pause_s: float) -> None:
         """A recording that has frames only where something changes: the last picture was on show all the while."""
         assert self._sampled is not None
-        last_s, luma = self._sampled
+        last_s, luma, fine = self._sampled
         for at in np.arange(last_s + pause_s, until_s - pause_s / 2, max(pause_s, (until_s - last_s) / 40)):
-            self._sample(float(at), luma, None)
+            self._sample(float(at), luma, fine, None)
 
-    def _sample(self, time_s: float, luma: np.ndarray, rgb: Callable[[], np.ndarray] | None) -> None:
-        self._sampled = (time_s, luma)
+    def _sample(
+        self, time_s: float, luma: np.ndarray, fine: np.ndarray, rgb: Callable[[], np.ndarray] | None
+    ) -> None:
+        self._sampled = (time_s, luma, fine)
         ended = self._detector.feed(time_s, luma)
         if ended:
             self._rests.append(ended)
-        pixels, sharpness = None, 0.0
+        pixels, focus = None, 0.0
         if rgb is not None and self._wants(time_s):
-            pixels, sharpness = rgb(), _sharpness(luma)
-        self._queue.append(_Sample(time_s, luma, pixels, sharpness))
+            pixels, focus = rgb(), sharpness(luma)
+        self._queue.append(Sample(time_s, luma, fine, pixels, focus))
         self._drain(time_s - self._lag_s)
 
     def _wants(self, time_s: float) -> bool:
@@ -167,7 +168,7 @@ class _Run:
             since_s = self._rests[0].start_s if self._rests else self._detector.resting_since_s
             if since_s is not None and sample.time_s >= since_s - 1e-6:
                 if self._open is None:
-                    self._open = _OpenRest(max(since_s, self._moving.start_s), self._settings)
+                    self._open = OpenRest(max(since_s, self._moving.start_s), self._pointer, self._settings)
                 self._open.add(sample)
             else:
                 self._moving.add(sample)
@@ -190,17 +191,18 @@ class _Run:
             return
         self._stop_moving(start_s)
         self._add(rest, start_s, end_s)
-        self._moving = _Moving(end_s)
+        self._moving = Moving(end_s)
 
-    def _add(self, rest: "_OpenRest", start_s: float, end_s: float) -> None:
+    def _add(self, rest: "OpenRest", start_s: float, end_s: float) -> None:
         height, width = rest.frames.frames[-1][1].shape[:2]
         frames = [(t, rgb) for t, rgb in rest.frames.frames if rgb.shape[:2] == (height, width)]
-        scale_y, scale_x = height / rest.luma_shape[0], width / rest.luma_shape[1]
-        trace = rest.tracer.finish(scale_x=scale_x, scale_y=scale_y)
+        scale_y, scale_x = height / rest.fine_shape[0], width / rest.fine_shape[1]
+        rest.tracer.finish()
+        self._traced.append((start_s, rest.tracer, (scale_x, scale_y)))
         if self._album.has_room(end_s - start_s):
-            reach_px = (rest.tracer.cursor_size + 3) * scale_x
-            rgb = cursor_free(frames, [(p.time_s, p.x, p.y) for p in trace], reach_px)
-            self._album.add(Still(start_s=start_s, end_s=end_s, method="median", rgb=rgb), trace)
+            path = [(p.time_s, p.x, p.y) for p in rest.tracer.trace(scale_x=scale_x, scale_y=scale_y)]
+            rgb = cursor_free(frames, path, (rest.tracer.cursor_size + 3) * scale_x)
+            self._album.add(Still(start_s=start_s, end_s=end_s, method="median", rgb=rgb))
 
     def _snapped(self, time_s: float, *, after: bool) -> float:
         low, high = (time_s - 1e-6, time_s + _SNAP_S) if after else (time_s - _SNAP_S, time_s + 1e-6)
@@ -208,11 +210,11 @@ class _Run:
         return min(near, key=lambda c: abs(c - time_s)) if near else time_s
 
     def _stop_moving(self, end_s: float) -> None:
-        moving, self._moving = self._moving, _Moving(end_s)
+        moving, self._moving = self._moving, Moving(end_s)
         if moving.best and end_s - moving.start_s >= self._settings.min_stable_s:
             self._add_key_frame(moving.best, moving.start_s, end_s)
 
-    def _add_key_frame(self, best: "_Sample", start_s: float, end_s: float) -> None:
+    def _add_key_frame(self, best: "Sample", start_s: float, end_s: float) -> None:
         assert best.rgb is not None
         if self._album.has_room_for_key_frame(start_s):
             self._album.add(Still(start_s=start_s, end_s=end_s, method="key_frame", rgb=best.rgb))
@@ -234,51 +236,12 @@ class _Run:
         if not self._album.intervals() and moving.best:
             self._add_key_frame(moving.best, moving.start_s, end_s)
         return LookResult(
-            scene_cuts_s=tuple(self._cuts), intervals=self._album.intervals(), frames=self._frames.finish(end_s)
+            scene_cuts_s=tuple(self._cuts), intervals=self._with_traces(), frames=self._frames.finish(end_s)
         )
 
-
-class _OpenRest:
-    """The rest whose samples are coming in."""
-
-    def __init__(self, start_s: float, settings: LookSettings) -> None:
-        self.start_s = start_s
-        self.frames = FrameStack()
-        self.tracer = CursorTracer(window_s=settings.window_s)
-        self.best: _Sample | None = None
-        self.luma_shape = (1, 1)
-
-    def add(self, sample: _Sample) -> None:
-        self.luma_shape = sample.luma.shape
-        self.tracer.add(sample.time_s, sample.luma)
-        self.best = _sharper(self.best, sample)
-        if sample.rgb is not None:
-            self.frames.add(sample.time_s, sample.rgb)
-
-
-class _Moving:
-    """A stretch without rest, and its sharpest frame so far."""
-
-    def __init__(self, start_s: float) -> None:
-        self.start_s = start_s
-        self.best: _Sample | None = None
-
-    def add(self, sample: _Sample) -> None:
-        self.best = _sharper(self.best, sample)
-
-    def join(self, best: _Sample | None) -> None:
-        if best:
-            self.add(best)
-
-
-def _sharper(best: _Sample | None, sample: _Sample) -> _Sample | None:
-    if sample.rgb is None or (best and best.sharpness >= sample.sharpness):
-        return best
-    return sample
-
-
-def _sharpness(luma: np.ndarray) -> float:
-    """Variance of the Laplacian, the usual measure of focus (Pech-Pacheco et al., 2000)."""
-    import cv2
-
-    return float(cv2.Laplacian(luma, cv2.CV_16S).var())
+    def _with_traces(self) -> tuple[StableInterval, ...]:
+        """Only now, because a cursor that moves late in the video shows where it rested before."""
+        traces = {start_s: tracer.trace(scale_x=x, scale_y=y) for start_s, tracer, (x, y) in self._traced}
+        return tuple(
+            replace(i, trace=traces.get(i.start_s, ())) if i.method == "median" else i for i in self._album.intervals()
+        )

@@ -23,6 +23,7 @@ MIN_WORDS = 10
 MIN_TERMS = 3
 """Distinct medical terms. Unpublished; with three the rule answers 22 of the admission probe's 24 items as labelled."""
 MAX_TERM_ZIPF = 4.0
+EVERYDAY_ZIPF = 5.0
 """wordfreq's scale: ten in a million."""
 
 _DOMAIN_MODALITY = {
@@ -83,9 +84,9 @@ _REGION_WORDS = {
 }
 _REGION_PATTERNS = {name: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for name, words in _REGION_WORDS.items()}
 _DEIXIS = re.compile(
-    r"\b(?:here|look at|looking at|this (?:area|region|part|spot|structure|point|one)|"
-    r"these (?:areas|regions|structures)|you (?:can )?see|as you see|notice|(?:my|the) (?:cursor|pointer|arrow)|"
-    r"point(?:ing)? (?:to|at|out)|right there|over there)\b",
+    r"\b(?:here|look at|looking at|this (?:\w+ ){0,2}(?:area|region|part|spot|structure|point|line|band|border|one)|"
+    r"these (?:\w+ ){0,2}(?:areas|regions|structures|lines|spots)|you (?:can )?see|as you see|notice|"
+    r"(?:my|the) (?:cursor|pointer|arrow)|point(?:ing)? (?:to|at|out)|right there|over there)\b",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -133,9 +134,24 @@ def sentences(text: str) -> Sequence[str]:
     return [s for s in _SENTENCE_END.split(text.strip()) if s]
 
 
+def speaks_medically(text: str, vocabulary: Vocabulary) -> bool:
+    """Whether a sentence over a medical picture says anything of it: here everyday terms count too ("cell", "blood")."""
+    from wordfreq import zipf_frequency
+
+    def counts(word: str) -> bool:
+        return (word in vocabulary or f"{word}s" in vocabulary) and float(zipf_frequency(word, "en")) < EVERYDAY_ZIPF
+
+    return bool(medical_terms(text, vocabulary)) or any(counts(w) for w in re.findall(r"[a-z]{4,}", text.lower()))
+
+
+def is_deictic(text: str) -> bool:
+    """Whether it points: "look here", "this area", "you can see"."""
+    return _DEIXIS.search(text) is not None
+
+
 def roi_sentences(text: str) -> str | None:
     """The sentences that point ("look here", "this area", "you can see"); None where nobody points."""
-    return " ".join(s for s in sentences(text) if _DEIXIS.search(s)) or None
+    return " ".join(s for s in sentences(text) if is_deictic(s)) or None
 
 
 def medical_sentences(text: str, vocabulary: Vocabulary) -> str | None:

@@ -6,7 +6,6 @@ absolute difference of their luma, in grey levels. Added here: a cut must last (
 between two resting pictures is one cut, in its middle.
 """
 
-import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,9 +23,9 @@ _FADE_STEP_S = 0.1
 _FADE_REST = 0.8
 """Mean change per step below which a picture rests: a cursor makes 0.1 to 0.3, a one-second fade 3 and more."""
 _FADE_MAX_STEPS = 30
-_BLOCK_PX, _OFTEN = 8, 0.08
-_INSET_BLOCKS = 10
-"""So many neighbouring blocks changing at once are an inset; a cursor, where it was and where it is, touches fewer."""
+_BLOCK_PX = 8
+_COVERS, _SHOWS, _CHANGED = 0.5, 2.0, 6.0
+"""A cut changes this share of the blocks that show anything: deviation from their neighbourhood, change, grey levels."""
 _FADE_RESIDUAL = 0.2
 """A fade's middle is a mix of its ends up to this share of their difference; a pan's middle is none (0.5 and more)."""
 
@@ -107,7 +106,8 @@ class SceneDetector:
         assert self._small is not None
         after = next((s.before for s in self._steps if s.time_s > step.time_s + LASTING_S), self._small)
         earlier = [s.before for s in self._steps if step.time_s - LASTING_S <= s.time_s <= step.time_s]
-        return min(mean_difference(before, after) for before in earlier) >= self._floor / 2
+        lasts = min(mean_difference(before, after) for before in earlier) >= self._floor / 2
+        return lasts and changed_share(step.before, after) >= _COVERS
 
     def _accept(self, time_s: float) -> tuple[float, ...]:
         if time_s - self._last_cut_s < self._settings.min_scene_s:
@@ -157,6 +157,24 @@ class _FadeFinder:
         residual = float(np.abs(ends @ weights - middle.ravel()).mean())
         mixes = min(mean_difference(middle, first), mean_difference(middle, last)) >= 0.1 * apart
         return time_s if mixes and residual < _FADE_RESIDUAL * apart else None
+
+
+def changed_share(before: np.ndarray, after: np.ndarray) -> float:
+    """Of the blocks that show anything in either picture (h, w), the share that shows something else: 0 to 1.
+
+    A new slide changes all that stands on it; a line that is added, an inset's cut or a caption only their own blocks.
+    """
+    import cv2
+
+    size = (-(-before.shape[1] // _BLOCK_PX), -(-before.shape[0] // _BLOCK_PX))
+
+    def blocks(values: np.ndarray) -> np.ndarray:
+        return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
+
+    shows = [blocks(cv2.absdiff(picture, cv2.blur(picture, (9, 9)))) > _SHOWS for picture in (before, after)]
+    either = shows[0] | shows[1]
+    changed = blocks(cv2.absdiff(before, after)) > _CHANGED
+    return float((changed & either).sum() / max(1, either.sum()))
 
 
 def _narrow(luma: np.ndarray, width: int) -> np.ndarray:
@@ -231,31 +249,3 @@ class FrameSampler:
             if frame[0] - kept[-1][0] >= self._interval_s - 0.01 or following[0] - frame[0] >= self._interval_s - 0.01:
                 kept.append(frame)
         self._frames = kept if len(kept) <= self._max_frames else kept[::2]
-
-
-def inset_mask(lumas: list[np.ndarray]) -> np.ndarray:
-    """Where something larger than a cursor keeps moving (h, w) bool: a talking head, a video in the slide."""
-    import cv2
-
-    height, width = lumas[0].shape
-    size = (-(-width // _BLOCK_PX), -(-height // _BLOCK_PX))
-    often = np.zeros((size[1], size[0]), np.float32)
-    changes = []
-    for before, after in itertools.pairwise(lumas):
-        difference = cv2.absdiff(cv2.blur(before, (3, 3)), cv2.blur(after, (3, 3)))
-        step = cv2.resize(difference, size, interpolation=cv2.INTER_AREA)
-        changes.append(step > 2.0 + 2.5 * float(np.median(step)))
-        often += changes[-1]
-    often /= max(1, len(changes))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        cv2.morphologyEx((often > _OFTEN).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    )
-    inset = np.zeros(labels.shape, np.uint8)
-    for part in range(1, count):
-        if stats[part, cv2.CC_STAT_AREA] < _INSET_BLOCKS:
-            continue
-        at_once = np.array([int(c[labels == part].sum()) for c in changes])
-        if at_once.any() and float(np.median(at_once[at_once > 0])) >= _INSET_BLOCKS:
-            inset[labels == part] = 1
-    inset = cv2.dilate(inset, np.ones((3, 3), np.uint8))
-    return np.asarray(np.kron(inset, np.ones((_BLOCK_PX, _BLOCK_PX), np.uint8))[:height, :width] > 0)

@@ -6,12 +6,10 @@ compared with the sample before (motion) and with the rest's first sample (drift
 stays).
 """
 
-from collections.abc import Callable
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-
-from pipelines.schema import StableInterval, TracePoint
 
 BLOCK_PX = 8
 """Of the reduced luma: a cursor covers 2 to 9 blocks of about 2000."""
@@ -26,7 +24,12 @@ _LEAST_SHARE = 0.02
 """Less than this never breaks rest by motion or drift: cursors, small insets."""
 _BUSY_RISE, _BUSY_FALL, _BUSY = 0.15, 0.02, 0.3
 """A block that keeps changing (a talking head's) says nothing about drift."""
+_OFTEN_RATE, _OFTEN, _INSETS_SHARE = 0.05, 0.3, 0.35
+"""A block that changed in this share of the last two seconds is an inset's, if they all are this share of the picture."""
+_CAPTION_S = 10.0
+"""What is built twice in one place within this time is a caption, not a slide's next line."""
 _BUILD_SHARE = 0.012
+_LINE_BLOCKS, _LINE_RATIO = 8, 2.5
 _BUILD_S = 1.0
 """A connected new thing of this size that stays this long (a line of text, not a parked cursor) is another picture."""
 
@@ -45,8 +48,7 @@ class RestDetector:
     LAG_S = 1.2
 
     def __init__(self) -> None:
-        self._luma: np.ndarray | None = None
-        self._time_s = -np.inf
+        self._recent: deque[tuple[float, np.ndarray]] = deque()
         self._calm_since_s: float | None = None
         self.resting_since_s: float | None = None
         """Where the present rest began; None while the picture moves."""
@@ -55,55 +57,89 @@ class RestDetector:
     @property
     def settled_s(self) -> float:
         """No later call will begin or end a rest before this time."""
-        return self._time_s - self.LAG_S
+        return (self._recent[-1][0] if self._recent else -np.inf) - self.LAG_S
 
     def feed(self, time_s: float, luma: np.ndarray) -> Rest | None:
         """Takes one sample, luma (h, w) uint8; returns the rest that ended, if one did."""
         import cv2
 
         smooth = cv2.blur(luma, (3, 3))
-        last, last_s = self._luma, self._time_s
-        self._luma, self._time_s = smooth, time_s
-        if last is None or last.shape != smooth.shape:
-            return self._end(last_s)
+        if not self._recent or self._recent[-1][1].shape != smooth.shape:
+            ended = self._end(self._recent[-1][0]) if self._recent else None
+            self._recent = deque([(time_s, smooth)])
+            shape = _block_means(smooth).shape
+            self._often = np.zeros(shape, np.float32)
+            self._built_s, self._captions = np.full(shape, -np.inf), np.zeros(shape, bool)
+            return ended
+        last_s, last = self._recent[-1]
+        self._recent.append((time_s, smooth))
+        while self._recent[0][0] < time_s - self.LAG_S - 0.3:
+            self._recent.popleft()
         step = _block_means(cv2.absdiff(smooth, last))
         limit = _NOISE_FLOOR + _NOISE_FACTOR * min(_MAX_NOISE, float(np.median(step)))
         changed = step > limit
+        self._often += _OFTEN_RATE * (changed - self._often)
+        beside = self._beside()
         if self.resting_since_s is None:
-            calm = not _exceeds(changed, _textured(smooth), _MOVING_SHARE, _MOVING_TEXTURED)
+            calm = not _exceeds(changed & ~beside, _textured(smooth) & ~beside, _MOVING_SHARE, _MOVING_TEXTURED)
             if calm and self._calm_since_s is not None:
-                self._begin(self._calm_since_s, smooth)
+                self._begin(self._earlier(self._calm_since_s, smooth, limit), smooth)
             self._calm_since_s = last_s if calm else None
             return None
         self._busy += np.where(changed, _BUSY_RISE * (1 - self._busy), -_BUSY_FALL * self._busy)
         self._changed_s[changed] = time_s
-        if _exceeds(changed, self._texture, _MOVING_SHARE, _MOVING_TEXTURED):
+        if _exceeds(changed & ~beside, self._texture & ~beside, _MOVING_SHARE, _MOVING_TEXTURED):
             return self._end(last_s)
-        return self._compare(time_s, smooth, limit)
+        return self._compare(time_s, smooth, limit, beside)
 
     def finish(self) -> Rest | None:
         """The rest that lasts to the end."""
-        return self._end(self._time_s)
+        return self._end(self._recent[-1][0]) if self._recent else None
 
-    def _compare(self, time_s: float, smooth: np.ndarray, limit: float) -> Rest | None:
+    def _beside(self) -> np.ndarray:
+        """Blocks that are no part of the picture: insets that keep moving, captions that keep changing."""
+        insets = self._often > _OFTEN
+        return insets | self._captions if insets.mean() <= _INSETS_SHARE else self._captions.copy()
+
+    def _earlier(self, since_s: float, smooth: np.ndarray, limit: float) -> float:
+        """Where the calm really began: an inset was not known as one at first."""
+        import cv2
+
+        beside, texture = self._beside(), _textured(smooth)
+        for time_s, before in reversed(self._recent):
+            if time_s >= since_s:
+                continue
+            changed = _block_means(cv2.absdiff(smooth, before)) > limit
+            if _exceeds(changed & ~beside, texture & ~beside, _DRIFT_SHARE, _DRIFT_TEXTURED):
+                break
+            since_s = time_s
+        return since_s
+
+    def _compare(self, time_s: float, smooth: np.ndarray, limit: float, beside: np.ndarray) -> Rest | None:
         import cv2
 
         other = _block_means(cv2.absdiff(smooth, self._reference)) > limit
-        other &= self._busy < _BUSY
+        other &= (self._busy < _BUSY) & ~beside
         self._other_s[~other] = np.inf
         self._other_s[other & np.isinf(self._other_s)] = time_s
-        if _exceeds(other, self._texture, _DRIFT_SHARE, _DRIFT_TEXTURED):
+        if _exceeds(other, self._texture & ~beside, _DRIFT_SHARE, _DRIFT_TEXTURED):
             return self._end(max(self.settled_s, float(np.median(self._other_s[other]))))
         stays = other & (time_s - np.maximum(self._other_s, self._changed_s) >= _BUILD_S - 0.01)
-        if stays.sum() < _BUILD_SHARE * stays.size:
+        if stays.sum() < _LINE_BLOCKS:
             return None
         count, labels, stats, _ = cv2.connectedComponentsWithStats(stays.astype(np.uint8), connectivity=8)
-        if count < 2 or stats[1:, cv2.CC_STAT_AREA].max() < _BUILD_SHARE * stays.size:
+        part = labels == (1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()) if count > 1 else -1)
+        if not _is_built(part):
             return None
-        part = labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
         built_s = max(self.settled_s, float(np.median(self._other_s[part])))
+        again = time_s - self._built_s[part] < _CAPTION_S
+        self._built_s[part] = time_s
+        if again.mean() >= 0.5:
+            rows, columns = (slice(axis.min(), axis.max() + 1) for axis in np.nonzero(part))
+            self._captions[rows, columns] = True
+            return None
         ended = self._end(built_s)
-        self._begin(built_s, smooth)
+        self._begin(built_s, next((luma for at, luma in self._recent if at >= built_s - 1e-6), smooth))
         return ended
 
     def _begin(self, start_s: float, smooth: np.ndarray) -> None:
@@ -116,6 +152,14 @@ class RestDetector:
     def _end(self, end_s: float) -> Rest | None:
         start_s, self.resting_since_s, self._calm_since_s = self.resting_since_s, None, None
         return Rest(start_s, end_s) if start_s is not None and end_s > start_s else None
+
+
+def _is_built(part: np.ndarray) -> bool:
+    """Whether blocks that have changed for good are something new on the screen: large, or a line of text."""
+    if part.sum() >= _BUILD_SHARE * part.size:
+        return True
+    rows, columns = (np.ptp(axis) + 1 if axis.size else 0 for axis in np.nonzero(part))
+    return bool(columns >= _LINE_BLOCKS and columns >= _LINE_RATIO * rows)
 
 
 def _exceeds(changed: np.ndarray, texture: np.ndarray, share: float, textured_share: float) -> bool:
@@ -208,91 +252,3 @@ def cursor_free(
             columns = slice(max(0, int(x - reach_px)), max(0, int(x + reach_px)))
             image[rows, columns] = temporal_median([rgb[rows, columns] for rgb in clear])
     return image
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Still:
-    """A picture to keep: RGB uint8 (H, W, 3), `method` is `median` (of a rest) or `key_frame`."""
-
-    start_s: float
-    end_s: float
-    method: str
-    rgb: np.ndarray
-
-
-class Album:
-    """At most `max_images` different pictures of one video: the longest rests, then key frames, evenly thinned."""
-
-    _WIDTH, _PIXEL, _SHARE = 96, 10, 0.004
-    """Two pictures are one if at most this share of their luma at this width differs by more than `_PIXEL`."""
-
-    def __init__(self, *, max_images: int, window_s: float, keep: Callable[[Still], str]) -> None:
-        self._max_images, self._keep = max_images, keep
-        self._small: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
-        self._entries: list[StableInterval] = []
-        self.key_spacing_s = window_s
-        """Key frames of a long moving stretch are this far apart; it grows where there are too many."""
-
-    def has_room(self, length_s: float) -> bool:
-        """Whether a rest of this length would stay."""
-        return len(self._small) < self._max_images or (length_s, 0.0) > self._rank(self._weakest())
-
-    def has_room_for_key_frame(self, start_s: float) -> bool:
-        """Whether a key frame from `start_s` would stay: at most one per `key_spacing_s`, none in place of a rest."""
-        keys = [e for e in self._entries if e.method == "key_frame"]
-        if keys and start_s - keys[-1].start_s < self.key_spacing_s - 0.2:
-            return False
-        return len(self._small) < self._max_images or len(keys) > 1
-
-    def add(self, still: Still, trace: tuple[TracePoint, ...] = ()) -> None:
-        """Takes a picture, or lets its interval share an equal one."""
-        height, width = still.rgb.shape[:2]
-        small = self._reduced(still.rgb)
-        image_id = next((i for i, (s, p) in self._small.items() if s == still.rgb.shape and self._same(p, small)), None)
-        if image_id is None:
-            if len(self._small) >= self._max_images:
-                self._drop(self._weakest())
-            image_id = self._keep(still)
-            self._small[image_id] = (still.rgb.shape, small)
-        self._entries.append(
-            StableInterval(
-                start_s=still.start_s,
-                end_s=still.end_s,
-                image_id=image_id,
-                method=still.method,
-                width=width,
-                height=height,
-                trace=trace,
-            )
-        )
-
-    def intervals(self) -> tuple[StableInterval, ...]:
-        """What stayed, in time order."""
-        return tuple(sorted(self._entries, key=lambda e: e.start_s))
-
-    def _rank(self, image_id: str) -> tuple[float, float]:
-        """Length of its longest rest; for a key frame 0 and the gap to the key frame before."""
-        mine = [e for e in self._entries if e.image_id == image_id]
-        rest_s = max((e.end_s - e.start_s for e in mine if e.method == "median"), default=0.0)
-        earlier = [e.start_s for e in self._entries if e.method == "key_frame" and e.start_s < mine[0].start_s]
-        return rest_s, mine[0].start_s - max(earlier, default=-np.inf)
-
-    def _weakest(self) -> str:
-        return min(self._small, key=self._rank)
-
-    def _drop(self, image_id: str) -> None:
-        rest_s, gap_s = self._rank(image_id)
-        if rest_s == 0 and np.isfinite(gap_s):
-            self.key_spacing_s = max(self.key_spacing_s, 2 * gap_s - 0.5)
-        del self._small[image_id]
-        self._entries = [e for e in self._entries if e.image_id != image_id]
-
-    def _reduced(self, rgb: np.ndarray) -> np.ndarray:
-        import cv2
-
-        luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-        height = max(1, round(self._WIDTH * rgb.shape[0] / rgb.shape[1]))
-        return np.asarray(cv2.resize(luma, (self._WIDTH, height), interpolation=cv2.INTER_AREA))
-
-    def _same(self, a: np.ndarray, b: np.ndarray) -> bool:
-        return float((np.abs(a.astype(np.int16) - b) > self._PIXEL).mean()) <= self._SHARE

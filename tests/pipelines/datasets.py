@@ -20,16 +20,21 @@ from pipelines.schema import (
     Choice,
     Clip,
     Correction,
+    CursorState,
     Domain,
+    Episode,
     FrameClass,
     Image,
+    Link,
     ModelText,
     Probe,
     Reason,
+    ShownPicture,
     Span,
     StableInterval,
     StageTime,
     Status,
+    TextKind,
     TracePoint,
     Video,
     Word,
@@ -62,10 +67,57 @@ def picture(video_id: str, seed: int, size: tuple[int, int] = (160, 120)) -> Ima
     )
 
 
+def shown_picture(image: Image, start_s: float, length_s: float = 20.0) -> ShownPicture:
+    """The picture on show."""
+    return ShownPicture(
+        start_s=start_s,
+        end_s=start_s + length_s,
+        image_id=image.image_id,
+        width=image.width,
+        height=image.height,
+        method="median",
+    )
+
+
+def episode(start_s: float, picture: int = 0, box: tuple[float, float, float, float] = (90.0, 30.0, 119.0, 60.0)) -> Episode:
+    """A pointing of 1.5 s."""
+    x0, y0, x1, y1 = box
+    where = Box(x0=x0, y0=y0, x1=x1, y1=y1)
+    return Episode(start_s=start_s, end_s=start_s + 1.5, picture=picture, box=where, points=4, confidence=0.9)
+
+
+def link(
+    start_s: float,
+    text: str,
+    kind: TextKind = TextKind.ROI,
+    episode: int | None = 0,
+    picture: int = 0,
+    main: bool = True,
+) -> Link:
+    """A sentence of 3 s tied to a picture."""
+    return Link(
+        kind=kind,
+        text=text,
+        start_s=start_s,
+        end_s=start_s + 3,
+        picture=picture,
+        episode=episode,
+        time_share=1.0,
+        keyword_share=0.25,
+        main=main,
+    )
+
+
 def clip(video_id: str, start_s: float, image: Image | None, text: str = "The liver shows a lesion.") -> Clip:
     """A clip of 20 s with everything in it."""
     points = tuple(
-        TracePoint(time_s=start_s + i * 0.5, x=30.0 + 8 * i, y=60 + 30 * float(np.sin(i / 2)), confidence=0.9)
+        TracePoint(
+            time_s=start_s + i * 0.5,
+            x=30.0 + 8 * i,
+            y=60 + 30 * float(np.sin(i / 2)),
+            confidence=0.9,
+            state=CursorState.MOVING if i < 8 else CursorState.RESTING,
+        )
         for i in range(12)
     )
     shown = image is not None
@@ -84,6 +136,9 @@ def clip(video_id: str, start_s: float, image: Image | None, text: str = "The li
         image_method="median" if shown else None,
         trace=points if shown else (),
         box=Box(x0=30.0, y0=30.0, x1=119.0, y1=91.0) if shown else None,
+        pictures=(shown_picture(image, start_s),) if image else (),
+        episodes=(episode(start_s + 4),) if shown else (),
+        links=(link(start_s + 3.5, text), link(start_s + 8, text, TextKind.MEDICAL, None)) if shown else (),
         corrected_text=text.replace("lesion", "haemangioma"),
         corrections=(
             Correction(wrong="lesion", right="haemangioma", kind="conditioned", verified=True),

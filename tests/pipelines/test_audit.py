@@ -25,6 +25,7 @@ def test_a_sound_dataset(out: Path) -> None:
     assert found.digest == dataset.digest(str(out))
     assert list(found.lines()) == [
         "inputs 6 = ok 3 + rejected 2 + failed 1",
+        "clips 5: 4 with pointing episodes, 4 with sentences tied to pictures",
         f"digest {found.digest}",
         "every input is accounted for, every row is there once, every picture matches its id",
     ]
@@ -98,6 +99,33 @@ def test_a_picture_of_another_video(out: Path) -> None:
     assert said.endswith("belongs to knee")
 
 
+def test_every_picture_on_show_must_be_stored(tmp_path: Path) -> None:
+    first, second = datasets.picture("a", 1), datasets.picture("a", 2)
+    clip = datasets.clip("a", 0.0, first)
+    clip = dataclasses.replace(clip, pictures=(*clip.pictures, datasets.shown_picture(second, 20.0)))
+    out = datasets.build(tmp_path, [[datasets.ok("a", [first], [clip])]], [first])
+    assert audit(out).broken_images == (f"a: {second.image_id[:12]} is not stored",)
+
+
+def test_episodes_and_links_must_name_what_their_clip_has(tmp_path: Path) -> None:
+    shown = datasets.picture("a", 1)
+    clip = dataclasses.replace(
+        datasets.clip("a", 0.0, shown),
+        episodes=(datasets.episode(1.0), datasets.episode(2.0, picture=1)),
+        links=(
+            datasets.link(1.0, "Fine.", episode=1),
+            datasets.link(2.0, "Whose picture?", picture=-1),
+            datasets.link(3.0, "Whose episode?", episode=2),
+        ),
+    )
+    found = audit(datasets.build(tmp_path, [[datasets.ok("a", [shown], [clip])]], [shown]))
+    assert found.broken_links == tuple(
+        f"a:000000000-000020000: {wrong}"
+        for wrong in ("episode 1 is of picture 1", "link 1 is to picture -1", "link 2 is to episode 2")
+    )
+    assert found.problems[0].startswith("3 episodes or links without their picture or episode: a:000000000-000020000: ")
+
+
 def test_an_orphan_is_a_problem_unless_its_video_is_still_to_be_done(out: Path) -> None:
     datasets.write_images(out, "lost", [datasets.picture("lost", 5)])
     found = audit(str(out))
@@ -144,6 +172,7 @@ def test_no_dataset(tmp_path: Path) -> None:
 def test_text_quality(out: Path) -> None:
     texts = text_quality(v for v in dataset.rows(str(out)) if v.status is Status.OK)
     assert (texts.clips, texts.pictures, texts.traces, texts.captions, texts.fallbacks) == (5, 4, 4, 5, 5)
+    assert (texts.pointing, texts.episodes, texts.linked, texts.sentences) == (4, 4, 4, 8)
     assert texts.fallback_share == 1.0
     assert texts.failures == (("caption", "support", 5), ("roi_text", "length", 5))
     assert texts.corrections == (("conditioned", 5, 5), ("unconditioned", 5, 0))

@@ -46,6 +46,7 @@ def test_columns_carry_the_clip_and_where_it_came_from(out: str) -> None:
     assert (row.medical_text, row.roi_text) == ("A haemangioma.", None)
     assert (row.modality, row.region, row.corrected_text) == ("ct", "abdomen", "The liver shows a haemangioma.")
     assert (row.trace, row.box, row.image_width, row.image_height) == (made.trace, made.box, 160, 120)
+    assert (row.pictures, row.episodes, row.links) == (made.pictures, made.episodes, made.links)
     assert row.models.caption_prompt == "caption-1"
     assert row.models.transcriber == "whisper-tiny.en"
     assert row.models.modality_decided_by == "frame classes"
@@ -74,7 +75,18 @@ def test_loads_with_datasets_and_the_picture_opens(out: str, tmp_path: Path, mon
     stored = PIL.Image.open(io.BytesIO(datasets.picture("knee", 4).data))
     assert first["image"].tobytes() == stored.tobytes()
     assert (first["image_width"], first["image_height"]) == first["image"].size
-    assert first["trace"][1] == {"time_s": 0.5, "x": 38.0, "y": pytest.approx(74.38, abs=0.01), "confidence": 0.9}
+    assert first["trace"][1] == {
+        "time_s": 0.5, "x": 38.0, "y": pytest.approx(74.38, abs=0.01), "confidence": 0.9, "state": "moving",
+    }  # fmt: skip
+    assert first["pictures"] == [
+        {"start_s": 0.0, "end_s": 20.0, "image_id": first["image_id"], "width": 160, "height": 120, "method": "median"}
+    ]
+    (pointing,) = first["episodes"]
+    assert (pointing["picture"], pointing["box"]) == (0, {"x0": 90.0, "y0": 30.0, "x1": 119.0, "y1": 60.0})
+    assert [(link["kind"], link["picture"], link["episode"], link["main"]) for link in first["links"]] == [
+        ("roi", 0, 0, True), ("medical", 0, None, True),
+    ]  # fmt: skip
+    assert loaded[4]["pictures"] == loaded[4]["episodes"] == loaded[4]["links"] == []
     assert first["box"]["x1"] == 119.0
     assert loaded[4]["image"] is None
     assert loaded[4]["box"] is None
@@ -137,6 +149,8 @@ def test_the_card_says_the_figures_and_names_every_column(out: str) -> None:
     assert yaml.safe_load(header)["configs"][0]["data_files"][0]["path"] == "data/train-*.parquet"
     for column in COLUMNS.names:
         assert f"`{column}`" in body
+    assert "| with pointing episodes (4 in all) | 4 |" in body
+    assert "| with sentences tied to pictures (8 sentences in all) | 4 |" in body
     assert "| accepted | 3 | 0.50 |" in body
     assert "| failed | `screen` | unreadable | 1 | 0.00 |" in body
     assert "Of 5 captions, 5 (100.0 %)" in body

@@ -1,6 +1,8 @@
 import base64
 import dataclasses
+import hashlib
 import io
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,11 +10,12 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
-from pipelines import report
+from pipelines import gallery, report
+from pipelines.drawing import MAX_TRACE_POINTS, small_picture, trace_segments
 from pipelines.errors import UsageError
 from pipelines.image_file import image_path
-from pipelines.report import clock, small_picture, trace_segments, write_report
-from pipelines.schema import ModelText, Probe, Reason, StageTime, TracePoint, Video
+from pipelines.report import clock, write_report
+from pipelines.schema import Clip, CursorState, Image, ModelText, Probe, Reason, StableInterval, StageTime, TracePoint, Video
 from tests.pipelines import datasets
 
 HOSTILE = "\"'><script>alert(1)</script><img src=https://example.org/x onerror=alert(2)>{{ 7 * 7 }}"
@@ -25,17 +28,29 @@ class _Page(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self.scripts: list[str] = []
+        self._in_script = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        self._in_script = tag == "script"
         self.text += " " if tag in ("td", "th", "dt", "dd") else ""
 
+    def handle_endtag(self, tag: str) -> None:
+        self._in_script = False
+
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self._in_script:
+            self.scripts.append(data)
+        else:
+            self.text += data
 
     def all(self, name: str) -> list[dict[str, str | None]]:
         return [attributes for tag, attributes in self.tags if tag == name]
+
+    def having(self, name: str, style: str) -> list[dict[str, str | None]]:
+        return [a for a in self.all(name) if style in (a.get("class") or "").split()]
 
 
 def _page(out: str, tmp_path: Path, max_clips: int = 60) -> _Page:
@@ -60,7 +75,8 @@ def test_the_page_says_what_happened(out: str, tmp_path: Path) -> None:
         "recipe starter", datasets.FINGERPRINT, "last run started 2030-03-17 17:46 UTC", "last run took 7.2 min",
         "of it start-up 15.5 s",
         "inputs 6 videos 0.67 h", "screened 5 videos 0.67 h", "accepted 3 videos 0.50 h", "ok 3 videos 0.50 h",
-        "3 ok 2 rejected 1 failed 5 clips 4 with a picture 4 with a cursor trace",
+        "3 ok 2 rejected 1 failed 5 clips 4 with a picture 4 with a cursor trace 4 with pointing (4 episodes)"
+        " 8 sentences tied to pictures, in 4 clips",
         "failed screen unreadable 1 broken moov atom not found",
         "100.0 % of 5 captions are the corrected transcript",
         "conditioned 5 5 100.0 %", "caption support 5", "region rules 5",
@@ -79,8 +95,11 @@ def test_the_page_says_when_rows_are_missing(out: str, tmp_path: Path) -> None:
 def test_nothing_comes_from_outside(out: str, tmp_path: Path) -> None:
     page = _page(out, tmp_path)
     (policy,) = [m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy"]
-    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    assert not {"script", "link", "iframe", "object", "embed", "form", "a", "base"} & {tag for tag, _ in page.tags}
+    own = base64.b64encode(hashlib.sha256(page.scripts[-1].encode()).digest()).decode()
+    assert policy == f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{own}'"
+    assert page.all("script") == [*4 * [{"type": "application/json", "class": "data"}], {}]
+    assert "http" not in page.scripts[-1]
+    assert not {"link", "iframe", "object", "embed", "form", "a", "base"} & {tag for tag, _ in page.tags}
     assert all(str(img["src"]).startswith("data:image/jpeg;base64,") for img in page.all("img"))
     assert len(page.all("img")) == 4
     style = (tmp_path / "new" / "report.html").read_text().split("</style>")[0]
@@ -101,7 +120,8 @@ def test_hostile_ids_and_texts_stay_text(tmp_path: Path) -> None:
     page = _page(datasets.build(tmp_path / "out", [videos], [shown]), tmp_path)
     assert page.text.count(HOSTILE) >= 5
     assert "49" not in page.text.replace("0.49", "")
-    assert not page.all("script")
+    assert page.all("script") == [{"type": "application/json", "class": "data"}, {}]
+    json.loads(page.scripts[0])
     assert len(page.all("img")) == 1
     assert not [a for _, attributes in page.tags for a in attributes if a.startswith("on")]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "out"]
@@ -150,29 +170,123 @@ def test_a_picture_that_is_gone_or_broken_is_said(out: str, tmp_path: Path) -> N
 
 def test_traces_are_drawn_in_the_pixels_of_the_stored_picture(out: str, tmp_path: Path) -> None:
     page = _page(out, tmp_path)
-    assert {svg["viewbox"] for svg in page.all("svg")} == {"0 0 160 120"}
+    assert {svg["viewbox"] for svg in page.all("svg") if "viewbox" in svg} == {"0 0 160 120"}
     assert len([line for line in page.all("line") if line["class"] == "path"]) == 4 * 11
-    assert page.all("rect")[0] == {"class": "box", "x": "30.0", "y": "30.0", "width": "89.0", "height": "61.0"}
+    box = page.having("rect", "box")[0]
+    assert [box[k] for k in ("x", "y", "width", "height")] == ["90.0", "30.0", "29.0", "30.0"]
 
 
-def _points(times: list[float]) -> list[TracePoint]:
-    return [TracePoint(time_s=t, x=t, y=2 * t, confidence=1.0) for t in times]
+def _film() -> tuple[Video, Clip, list[Image]]:
+    """A clip of 20 s with two pictures, the first shown twice, and four traces."""
+    one, two = datasets.picture("film", 1), datasets.picture("film", 2)
+    pictures = tuple(datasets.shown_picture(p, t, 5.0) for p, t in ((one, 0.0), (two, 5.0), (one, 10.0), (two, 15.0)))
+    clip = dataclasses.replace(
+        datasets.clip("film", 0.0, one),
+        pictures=pictures,
+        image_end_s=5.0,
+        trace=_points([1.0, 2.0, 3.0]),
+        episodes=tuple(datasets.episode(5.0 * i + 1, picture=i) for i in range(4)),
+        links=(
+            datasets.link(1.0, "Look here.", episode=0),
+            datasets.link(6.0, "And <here>.", episode=1, picture=1),
+            datasets.link(6.0, "And <here>.", episode=None, picture=0, main=False),
+        ),
+    )
+    stable = tuple(
+        StableInterval(start_s=p.start_s, end_s=p.end_s, image_id=p.image_id, method="median", width=160, height=120,
+                       trace=_points([p.start_s + t for t in (1.0, 2.0, 3.0)]))
+        for p in pictures
+    )  # fmt: skip
+    return dataclasses.replace(datasets.ok("film", [one, two], [clip]), stable=stable), clip, [one, two]
+
+
+def test_each_picture_has_its_own_episodes_path_and_times(tmp_path: Path) -> None:
+    video, _, pictures = _film()
+    page = _page(datasets.build(tmp_path / "out", [[video]], pictures), tmp_path)
+    assert [d["data-view"] for d in page.having("div", "picture")] == ["0", "1"]
+    assert [g["data-episode"] for g in page.having("g", "episode")] == ["0", "2", "1", "3"]
+    assert [g["data-episode"] for g in page.having("g", "pointing")] == ["0", "1", "2", "3"]
+    assert len(page.having("g", "band")) == 4
+    assert len(page.having("g", "mark")) == 2
+    data = json.loads(page.scripts[0])
+    assert [[p[0] for p in v["trace"]] for v in data["views"]] == [[1, 2, 3, 11, 12, 13], [6, 7, 8, 16, 17, 18]]
+    assert data["views"][1]["spans"] == [[5, 10], [15, 20]]
+    assert data["episodes"]["3"] == [16, 17.5]
+    text = _squeezed(page.text)
+    assert "0:01.0 roi picture 1, episode 1 Look here." in text
+    assert "0:06.0 roi picture 2, episode 2 And <here>. (picture 1 beside)" in text
+    assert "where it truly was" not in text
+
+
+def test_episodes_and_the_path_share_the_colours_of_the_time_line(tmp_path: Path) -> None:
+    video, _, pictures = _film()
+    page = _page(datasets.build(tmp_path / "out", [[video]], pictures), tmp_path)
+    hues = [int(str(box["stroke"])[4:].split()[0]) for box in page.having("rect", "box")]
+    assert hues == [192, 87, 139, 34]
+    assert page.having("line", "path")[0]["stroke"] == f"hsl({210 - 210 / 20:.0f} 95% 55%)"
+
+
+def test_what_is_shown_is_bounded_and_wrong_indices_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video, clip, _ = _film()
+    many = [datasets.picture("film", i, (160, 120 + i)) for i in range(9)]
+    shown = tuple(datasets.shown_picture(p, 2.0 * i, 2.0) for i, p in enumerate(many))
+    wrong = (datasets.episode(1.0, picture=9), datasets.episode(1.0, picture=-1))
+    said = tuple(datasets.link(i / 10, f"Sentence {i}.", episode=99, picture=9 if i < 3 else 0) for i in range(80))
+    clip = dataclasses.replace(
+        datasets.clip("film", 0.0, many[0]), pictures=shown, episodes=(*wrong, *80 * clip.episodes[:1]), links=said
+    )
+    monkeypatch.setattr(gallery, "MAX_SENTENCES", 10)
+    monkeypatch.setattr(gallery, "MAX_EPISODES", 5)
+    page = _page(datasets.build(tmp_path / "out", [[dataclasses.replace(video, clips=(clip,))]], many), tmp_path)
+    assert len(page.all("img")) == 1 + gallery.MAX_OTHERS
+    assert len(page.having("g", "pointing")) == 5
+    assert len([li for li in page.all("li") if "data-said" in li]) == 10
+    text = _squeezed(page.text)
+    assert "2 more pictures are not shown" in text
+    assert "67 more sentences are not shown" in text
+    assert "episode 100" not in text
+
+
+def _beside(tmp_path: Path, content: str) -> _Page:
+    video, _, pictures = _film()
+    (tmp_path / "film.truth.json").write_text(content)
+    video = dataclasses.replace(video, uri=str(tmp_path / "film.mp4"))
+    return _page(datasets.build(tmp_path / "out", [[video]], pictures), tmp_path)
+
+
+def test_the_true_path_is_drawn_where_it_is_known(tmp_path: Path) -> None:
+    cursor = [{"time_s": i / 2, "x": 4 * i, "y": 40, "visible": i != 3} for i in range(40)]
+    page = _beside(tmp_path, json.dumps({"size": [640, 480], "cursor": cursor, "words": []}))
+    assert "where it truly was (film.truth.json)" in _squeezed(page.text)
+    paths = [line["points"] for line in page.having("polyline", "truth")]
+    assert len(paths) == 5  # two showings each, one of them broken where the cursor is hidden
+    assert paths[0] == "0.0,10.0 1.0,10.0 2.0,10.0"
+    assert json.loads(page.scripts[0])["views"][0]["truth"][0] == [0, 0, 10]
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"cursor": 3}', '{"cursor": [], "size": [0, 1]}', '{"cursor": []}'])
+def test_a_file_that_is_no_truth_is_not_shown(tmp_path: Path, content: str) -> None:
+    assert "where it truly was" not in _beside(tmp_path, content).text
+
+
+def _points(times: list[float]) -> tuple[TracePoint, ...]:
+    return tuple(TracePoint(time_s=t, x=t, y=2 * t, confidence=1.0, state=CursorState.MOVING) for t in times)
 
 
 def test_the_traces_colour_runs_along_time() -> None:
-    segments = trace_segments(_points([0.0, 1.0, 2.0]))
+    segments = trace_segments(_points([0.0, 1.0, 2.0]), (0.0, 2.0))
     assert [(s.x0, s.y0, s.x1, s.y1) for s in segments] == [(0, 0, 1, 2), (1, 2, 2, 4)]
     assert [s.colour for s in segments] == ["hsl(210 95% 55%)", "hsl(105 95% 55%)"]
 
 
 def test_a_gap_in_the_trace_is_not_bridged_and_a_point_draws_nothing() -> None:
-    assert [(s.x0, s.x1) for s in trace_segments(_points([0.0, 1.0, 9.0, 10.0]))] == [(0.0, 1.0), (9.0, 10.0)]
-    assert trace_segments(_points([1.0])) == trace_segments([]) == ()
+    assert [(s.x0, s.x1) for s in trace_segments(_points([0.0, 1.0, 9.0, 10.0]), (0, 10))] == [(0.0, 1.0), (9.0, 10.0)]
+    assert trace_segments(_points([1.0]), (0, 10)) == trace_segments([], (0, 10)) == ()
 
 
 def test_long_traces_are_thinned_from_end_to_end() -> None:
-    segments = trace_segments(_points([i / 10 for i in range(30_000)]))
-    assert 100 < len(segments) <= report.MAX_TRACE_POINTS
+    segments = trace_segments(_points([i / 10 for i in range(30_000)]), (0, 3000))
+    assert 100 < len(segments) <= MAX_TRACE_POINTS
     assert segments[-1].x1 > 2980
 
 

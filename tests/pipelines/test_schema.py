@@ -12,7 +12,7 @@ from pipelines.schema import Clip, Domain, Reason, Span, Status, Video
 
 def video() -> Video:
     clip = Clip(clip_id="a:0", start_s=0.0, end_s=2.5, domain=Domain.MRI, segmenter="probability_runs", raw_text="hello",
-                trace=(schema.TracePoint(time_s=1.0, x=2.0, y=3.0, confidence=0.5),),
+                trace=(schema.TracePoint(time_s=1.0, x=2.0, y=3.0, confidence=0.5, state=schema.CursorState.RESTING),),
                 box=schema.Box(x0=2, y0=3, x1=3, y1=4))  # fmt: skip
     return Video(video_id="a", uri="/a.mp4", speech=(Span(start_s=0.5, end_s=2.0),), clips=(clip,), domain=Domain.MRI)
 

@@ -107,7 +107,7 @@ def _vocabulary() -> Any:
 def _is_medical(text: str) -> bool:
     from pipelines.stages import rules
 
-    return bool(rules.medical_terms(text, _vocabulary()))
+    return rules.speaks_medically(text, _vocabulary())
 
 
 def _links(links: Sequence[Any], spoken: Sequence[Spoken], intervals: Sequence[Interval]) -> tuple[Link, ...]:

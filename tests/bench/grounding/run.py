@@ -1,15 +1,16 @@
-"""The grounding bench: `python -m tests.bench.grounding.run`; `--help` lists what it takes."""
+"""The grounding bench, `preceptor bench grounding`: what scenes, rests, pictures, traces, episodes and alignment are worth."""
 
 import argparse
 import dataclasses
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def arguments() -> argparse.Namespace:
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """What was asked."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.grounding.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="preceptor bench grounding", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of the set; the bars' own settings were tuned on other seeds")
     parser.add_argument("--count", type=int, default=60, help="how many films")
     parser.add_argument("--out", type=Path, help="default: build/grounding/seed_SEED")
@@ -19,10 +20,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--by", action="append", default=[], metavar="FACTOR", help="group by it; `film` is one line each")
     parser.add_argument("--method", default="ours", choices=("ours", "published"), help="whose numbers --by groups")
     parser.add_argument("--viewers", type=Path, help="recordings of real viewers; default: those beside the repository")
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, write; ends with 1 where a bar is not met."""
     from rich.console import Console
 
@@ -30,7 +31,7 @@ def main() -> None:
     from tests.bench.grounding.table import draw, grouped, per_film, shown
     from tests.bench.grounding.viewers import folder_of, measure_viewers, shown_viewers
 
-    asked = arguments()
+    asked = arguments(given)
     out = asked.out or Path("build") / "grounding" / f"seed_{asked.seed}"
     console = Console(width=max(150, shutil.get_terminal_size().columns))  # a pipe would cut the tables at 80
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Cuts, fades, flashes, and what must not cut; sampled frames; insets."""
+"""Cuts, fades, flashes, and what must not cut; sampled frames."""
 
 import functools
 
@@ -7,7 +7,7 @@ import pytest
 from skimage import data
 
 from pipelines.config import LookSettings
-from pipelines.stages.scenes import FrameSampler, SceneDetector, inset_mask
+from pipelines.stages.scenes import FrameSampler, SceneDetector
 
 FPS = 25
 SETTINGS = LookSettings()
@@ -139,18 +139,3 @@ def test_sampled_frames_are_bounded_and_keep_what_stood_long() -> None:
     assert frames[-1].until_s == 100.0
     (long,) = [f for f in frames if f.until_s - f.time_s > 20]
     assert long.time_s == pytest.approx(37.5, abs=4)
-
-
-def test_a_talking_head_is_an_inset_and_a_circling_cursor_is_none() -> None:
-    lumas = []
-    rng = np.random.default_rng(3)
-    for i in range(80):
-        frame = picture(1).copy()
-        frame[100:164, 240:304] = rng.integers(60, 200, (8, 8)).repeat(8, 0).repeat(8, 1)
-        x, y = int(80 + 12 * np.cos(i / 3)), int(60 + 12 * np.sin(i / 3))
-        frame[y : y + 10, x : x + 6] = 255
-        lumas.append(noisy(frame, i))
-    mask = inset_mask(lumas)
-    assert mask[104:160, 244:300].all()
-    assert not mask[40:90, 60:110].any()
-    assert mask.mean() < 0.15

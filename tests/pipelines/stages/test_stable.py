@@ -1,4 +1,4 @@
-"""Where the picture rests, the median, the bounded stack, the cursor-free image and the album."""
+"""Where the picture rests, the median, the bounded stack, and the cursor-free image."""
 
 import functools
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from pipelines.schema import TracePoint
-from pipelines.stages.stable import Album, FrameStack, Rest, RestDetector, Still, cursor_free, temporal_median
+from pipelines.stages.stable import FrameStack, Rest, RestDetector, cursor_free, temporal_median
 
 HEIGHT, WIDTH = 270, 480
 
@@ -123,51 +122,3 @@ def test_cursor_free_even_where_the_cursor_rested_most_of_the_time() -> None:
     plain = cursor_free(frames, [], 20)
     assert not np.array_equal(plain, clean)
     np.testing.assert_array_equal(cursor_free(frames, trace, 20), clean)
-
-
-def album(max_images: int) -> tuple[Album, list[Still]]:
-    kept: list[Still] = []
-
-    def keep(still: Still) -> str:
-        kept.append(still)
-        return f"image-{len(kept)}"
-
-    return Album(max_images=max_images, window_s=20.0, keep=keep), kept
-
-
-def still(seed: int, start_s: float, end_s: float, method: str = "median") -> Still:
-    coarse = np.random.default_rng(seed).integers(0, 256, (9, 16, 3), dtype=np.uint8)
-    return Still(start_s=start_s, end_s=end_s, method=method, rgb=coarse.repeat(20, 0).repeat(20, 1))
-
-
-def test_a_slide_shown_again_shares_its_image() -> None:
-    book, kept = album(10)
-    for seed, start_s in ((1, 0), (2, 10), (1, 20)):
-        book.add(still(seed, start_s, start_s + 10), (TracePoint(time_s=start_s, x=1, y=1, confidence=1),))
-    assert [i.image_id for i in book.intervals()] == ["image-1", "image-2", "image-1"]
-    assert len(kept) == 2
-    assert (book.intervals()[0].width, book.intervals()[0].height) == (320, 180)
-
-
-def test_the_longest_rests_stay() -> None:
-    book, _ = album(3)
-    lengths = [5, 9, 4, 3, 12, 7, 6]
-    for i, length in enumerate(lengths):
-        if book.has_room(length):
-            book.add(still(i, 20 * i, 20 * i + length))
-    assert [round(i.end_s - i.start_s) for i in book.intervals()] == [9, 12, 7]
-
-
-def test_key_frames_are_thinned_evenly_and_give_way_to_rests() -> None:
-    book, kept = album(8)
-    for i in range(200):
-        if book.has_room_for_key_frame(20.0 * i):
-            book.add(still(i, 20.0 * i, 20.0 * i + 20, "key_frame"))
-    starts = [i.start_s for i in book.intervals()]
-    assert len(starts) <= 8
-    assert starts[-1] > 2500
-    assert np.diff(starts).max() <= 3 * np.diff(starts).min()
-    assert len(kept) < 60
-    book.add(still(999, 5000, 5004))
-    assert book.intervals()[-1].method == "median"
-    assert len(book.intervals()) <= 8

@@ -1,0 +1,176 @@
+"""What may be a cursor: small things that differ from the resting picture, and those among them that have moved.
+
+A clock, a caret, captions, a talking head change in their places; only a cursor goes to other places and stays the same.
+MedicalNarratives (3.2.5) takes the largest difference from the background, whatever it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MIN_AREA_PX, MAX_EDGE_SHARE = 4, 0.085
+"""A cursor's component: at least so many pixels, at most this share of the picture's width."""
+MAX_CANDIDATES = 16
+_BRIDGE_SHARE = 0.0115
+"""Parts this near to each other, share of the picture's width, may be one cursor: the arms of a cross."""
+_WHOLE_CHANGE_SHARE = 0.10
+"""If more of the picture differs from the background, it is another picture."""
+_ALIKE = 0.5
+"""Two components of one cursor agree so far (1: the same); noise and compression cost 0.1 to 0.3."""
+MARGIN_PX = 3
+_TIMES, _MOST_SIGHTINGS = 4, 48
+"""An appearance is learned from so many samples at least, among the latest so many sightings."""
+_SIZE_RATIO, _SIZE_SLACK_PX = 1.5, 2
+_ALONE = 0.3
+"""Share of changed pixels around a component above which it is part of something larger that moves."""
+_NEW = 0.25
+"""Share of its contrast by which its place must have changed: a small step of a large cursor changes its edges only."""
+MIN_STRENGTH = 110.0
+"""Contrast times edge: noise has little of both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A cursor-like component, in pixels of the finer luma (edges, not centres)."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    contrast: float
+    """Mean difference from the background, grey levels."""
+    alone: bool
+    """Nothing else changes around it."""
+
+
+def candidates(luma: np.ndarray, background: np.ndarray, limit: np.ndarray, quiet: np.ndarray) -> list[Candidate]:
+    """The cursor-sized components of |luma - background| above `limit` where `quiet` is 255, strongest first."""
+    import cv2
+
+    residual = cv2.absdiff(luma, background)
+    over = cv2.bitwise_and(cv2.compare(residual, limit, cv2.CMP_GT), quiet)
+    changed = cv2.countNonZero(over)
+    if changed < MIN_AREA_PX or changed > _WHOLE_CHANGE_SHARE * over.size:
+        return []
+    x0, y0, wide, high = cv2.boundingRect(over)
+    x0, y0 = max(0, x0 - 2), max(0, y0 - 2)
+    part = over[y0 : y0 + high + 4, x0 : x0 + wide + 4]
+    largest = MAX_EDGE_SHARE * luma.shape[1]
+    found: dict[tuple[int, int, int, int], Candidate] = {}
+    for bridge in (3, 2 * round(_BRIDGE_SHARE * luma.shape[1] / 2) + 1):
+        closed = cv2.morphologyEx(part, cv2.MORPH_CLOSE, np.ones((bridge, bridge), np.uint8))
+        _, _, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+        for x, y, w, h, area in stats[1:400].tolist():
+            if area >= MIN_AREA_PX and max(w, h) <= largest and min(w, h) >= 2:
+                found.setdefault((x, y, w, h), _candidate(residual, over, x0 + x, y0 + y, w, h))
+    return sorted(found.values(), key=lambda c: -strength(c))[:MAX_CANDIDATES]
+
+
+def _candidate(residual: np.ndarray, over: np.ndarray, x: int, y: int, width: int, height: int) -> Candidate:
+    inside = over[y : y + height, x : x + width] > 0
+    contrast = float(residual[y : y + height, x : x + width][inside].mean())
+    margin = max(width, height) // 2 + 2
+    around = over[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin]
+    others = int(np.count_nonzero(around)) - int(np.count_nonzero(inside))
+    alone = others <= _ALONE * (around.size - width * height)
+    return Candidate(x, y, width, height, contrast, alone)
+
+
+def strength(c: Candidate) -> float:
+    """Contrast times edge: noise has little of both."""
+    return c.contrast * float(np.sqrt(c.width * c.height))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A component that has moved: its pixels and what lay behind them, float32, `MARGIN_PX` wider on every side."""
+
+    time_s: float
+    candidate: Candidate
+    luma: np.ndarray
+    behind: np.ndarray
+
+    @staticmethod
+    def cut(time_s: float, candidate: Candidate, luma: np.ndarray, background: np.ndarray) -> "Seen | None":
+        """None where the picture's edge is too near."""
+        c, m = candidate, MARGIN_PX
+        if c.x < m or c.y < m or c.x + c.width + m > luma.shape[1] or c.y + c.height + m > luma.shape[0]:
+            return None
+        part = (slice(c.y - m, c.y + c.height + m), slice(c.x - m, c.x + c.width + m))
+        return Seen(time_s, c, luma[part].astype(np.float32), background[part].astype(np.float32))
+
+    def core(self, image: np.ndarray) -> np.ndarray:
+        """Without the margin."""
+        return image[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
+
+
+def arrived(c: Candidate, before: np.ndarray, luma: np.ndarray, background: np.ndarray) -> bool:
+    """Whether the component was not there `before`."""
+    now, earlier, behind = (_crop(image, c.x, c.y, c.width, c.height) for image in (luma, before, background))
+    residual = np.abs(now - behind)
+    mask = residual > 0.35 * float(residual.max())
+    return float(np.abs(now - earlier)[mask].mean()) >= _NEW * float(residual[mask].mean())
+
+
+def same_size(a: Candidate, b: Candidate) -> bool:
+    """Whether two components may be one cursor."""
+    return all(
+        abs(p - q) <= _SIZE_SLACK_PX or max(p, q) <= _SIZE_RATIO * min(p, q)
+        for p, q in ((a.width, b.width), (a.height, b.height))
+    )
+
+
+def alike(a: Seen, b: Seen) -> bool:
+    """Whether two components look like one thing in two places: by what is seen (opaque), or by what it adds (glows)."""
+    if not same_size(a.candidate, b.candidate):
+        return False
+    if a.candidate.width * a.candidate.height > b.candidate.width * b.candidate.height:
+        a, b = b, a
+    scores = [
+        _agreement(soft(a.core(x)), soft(y), soft(a.core(a.luma - a.behind)))
+        for x, y in ((a.luma, b.luma), (a.luma - a.behind, b.luma - b.behind))
+    ]
+    return max(scores) >= _ALIKE
+
+
+def soft(image: np.ndarray) -> np.ndarray:
+    """Thin lines fall on other pixels as the cursor moves; a little blur makes them alike."""
+    import cv2
+
+    return np.asarray(cv2.GaussianBlur(image, (3, 3), 0))
+
+
+def _agreement(core: np.ndarray, patch: np.ndarray, residual: np.ndarray) -> float:
+    import cv2
+
+    if any(p < c for p, c in zip(patch.shape, core.shape, strict=True)):
+        return -1.0
+    strength = np.abs(residual)
+    mask = (strength > 0.35 * float(strength.max())).astype(np.float32)
+    scale = float(np.sqrt((residual[mask > 0] ** 2).mean()))
+    least = float(cv2.matchTemplate(patch, core, cv2.TM_SQDIFF, mask=mask).min())
+    return 1 - float(np.sqrt(max(0.0, least) / mask.sum())) / max(scale, 1.0)
+
+
+def _crop(image: np.ndarray, x: int, y: int, width: int, height: int) -> np.ndarray:
+    return image[max(0, y) : y + height, max(0, x) : x + width].astype(np.float32)
+
+
+def recurring(sightings: Sequence[Seen]) -> list[Seen]:
+    """The sightings of the one thing that was seen most often, in at least `_TIMES` samples and different places."""
+    chosen = sightings[-_MOST_SIGHTINGS:]
+    best: list[Seen] = []
+    heaviest = 0.0
+    for one in chosen:
+        friends = [other for other in chosen if other is one or alike(one, other)]
+        weight = len({f.time_s for f in friends}) * strength(one.candidate)
+        if weight > heaviest:
+            best, heaviest = friends, weight
+    if not best:
+        return []
+    xs, ys = [s.candidate.x for s in best], [s.candidate.y for s in best]
+    sizes = [max(s.candidate.width, s.candidate.height) for s in best]
+    if len({s.time_s for s in best}) < _TIMES or max(max(xs) - min(xs), max(ys) - min(ys)) < 1.5 * float(np.median(sizes)):
+        return []
+    return best

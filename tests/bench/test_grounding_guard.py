@@ -1,0 +1,20 @@
+"""Ten lectures guard what `preceptor bench grounding` measures on sixty; the bars are what these ten reached, less a margin."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench.grounding.measure import measure_set
+
+AT_LEAST = {"scene.f1": 0.90, "stable.iou": 0.88, "trace.recall": 0.70, "episode.iou": 0.42, "align.accuracy": 0.85}
+AT_MOST = {"image.luma": 2.0, "trace.error_p50": 3.0, "trace.false": 0.05, "stable.crossing": 0.0}
+
+
+@pytest.mark.timeout(900)
+def test_ten_lectures_keep_the_bars(tmp_path: Path) -> None:
+    summary = measure_set(7, 10, tmp_path, 2, transcribe=False, baselines=False)
+    found = {name: summary.value(name) for name in (*AT_LEAST, *AT_MOST)}
+    assert all(value is not None for value in found.values()), found
+    below = {name: found[name] for name, bar in AT_LEAST.items() if (found[name] or 0.0) < bar}
+    above = {name: found[name] for name, bar in AT_MOST.items() if (found[name] or 0.0) > bar}
+    assert (below, above) == ({}, {}), found
