@@ -184,8 +184,10 @@ def vocabulary_build(
 def models_starter() -> None:
     """Prepare the starter models in the cache, so that later runs start at once."""
     from actors.starter_models import starter_text_model
+    from train.starter_vlm import starter_vlm
 
     typer.echo(str(starter_text_model()))
+    typer.echo(str(starter_vlm()))
 
 
 def _existing(dataset: str) -> str:
