@@ -56,7 +56,7 @@ def build(text_model: Path, folder: Path, *, seed: int = 0) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(str(text_model), local_files_only=True)
     tokenizer.add_special_tokens({"additional_special_tokens": list(VISION_TOKENS)})
-    tokenizer.eos_token, tokenizer.pad_token = "<|im_end|>", "<|endoftext|>"  # noqa: S105 tokens of a text
+    tokenizer.eos_token, tokenizer.pad_token = "<|im_end|>", "<|endoftext|>"
     text = AutoModelForCausalLM.from_pretrained(str(text_model), dtype=torch.float32, local_files_only=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -42,7 +42,8 @@ def test_it_is_the_model_of_the_design(vlm, processor):
     assert (text.vocab_size, text.num_hidden_layers, text.num_key_value_heads) == (VOCABULARY, 30, 3)
     assert text.rope_parameters == {"rope_type": "default", "rope_theta": 100000.0, "mrope_section": [8, 12, 12]}
     assert vlm.get_input_embeddings().weight is vlm.lm_head.weight
-    assert processor.tokenizer.convert_tokens_to_ids("<|image_pad|>") == vlm.config.image_token_id == processor.image_token_id
+    image_pad = processor.tokenizer.convert_tokens_to_ids("<|image_pad|>")
+    assert image_pad == vlm.config.image_token_id == processor.image_token_id
     assert vlm.generation_config.eos_token_id == processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
 
 
