@@ -1,5 +1,6 @@
 """The command `preceptor`: one function a verb, heavy imports inside."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,8 @@ from pipelines import recipes
 from pipelines.config import Config
 from pipelines.errors import EnvironmentFault, UsageError
 from pipelines.settings import with_settings
+from train import vlm_recipes
+from train.config import TrainConfig
 
 app = typer.Typer(
     help="Medical teaching videos into grounded vision-language training data.",
@@ -34,6 +37,19 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N videos.
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; `preceptor settings` lists them.")
 ]
+
+
+TrainRecipe = Annotated[str, typer.Option(help=f"One of: {', '.join(vlm_recipes.RECIPES)}.")]
+TrainSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; `preceptor train settings` lists them."),
+]
+
+
+def training(recipe: str, model: str | None, settings: list[str] | None) -> TrainConfig:
+    """The training recipe with its changes."""
+    config = vlm_recipes.recipe(recipe)
+    return with_settings(dataclasses.replace(config, model=model) if model else config, settings or [])
 
 
 def configured(recipe: str, settings: list[str] | None) -> Config:
@@ -166,6 +182,44 @@ def train_frames(
 
     run(data, out, seed=seed)
     typer.echo(f"wrote {out} and {out.with_suffix('.json')}")
+
+
+@train_app.command("vlm")
+def train_vlm(
+    data: Annotated[
+        list[str],
+        typer.Option("--data", help="[NAME=]PATH of a curated dataset, or of a LLaVA-format .json or .jsonl; repeatable."),
+    ],
+    out: Annotated[str, typer.Option("--out", help="Folder for the model, its log and its checkpoints.")],
+    recipe: TrainRecipe = "starter",
+    model: Annotated[str | None, typer.Option(help="Folder or hub name of a Qwen2-VL, other than the recipe's.")] = None,
+    workers: Annotated[str, typer.Option(help="How many, or as few as and as many as there is room for: 2-8.")] = "1",
+    settings: TrainSettings = None,
+) -> None:
+    """Fine-tune a vision-language model (Qwen2-VL) with Ray Train; OUT/model is a plain Hugging Face folder.
+
+    The same command goes on after a crash, a kill or SIGTERM, also with another number of workers.
+    """
+    from cluster.connect import cluster, set_environment
+
+    set_environment()
+    from train.run import Stopped, run, worker_range
+
+    config = training(recipe, model, settings)
+    try:
+        run(data, out, config, workers=worker_range(workers), connect=cluster, say=typer.echo)
+    except Stopped as stopped:
+        typer.echo(f"preceptor: {stopped}", err=True)
+        raise typer.Exit(143) from stopped
+
+
+@train_app.command("settings")
+def train_settings(recipe: TrainRecipe = "starter", settings: TrainSettings = None) -> None:
+    """List every setting of a training with its value."""
+    from pipelines.settings import all_settings
+
+    for key, value in all_settings(training(recipe, None, settings)).items():
+        typer.echo(f"{key}={value}")
 
 
 @vocabulary_app.command("build")

@@ -2,14 +2,19 @@
 
 import contextlib
 import importlib.util
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow.fs as pafs
+
 from pipelines.errors import UsageError
+from pipelines.store import Store
 from train.batch import Batch
 from train.config import RunSettings, Stage
 from train.parts import freeze, with_adapters
+from train.starter_vlm import starter_vlm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,17 @@ def means(run: RunSettings) -> Means:
     device = torch.cuda.get_device_name() if gpu else "CPU"
     return Means(device=device, precision=precision, attention=attention, liger=liger, parallel=run.parallel,
                  gradient_checkpointing=run.gradient_checkpointing)  # fmt: skip
+
+
+def local_model(model: str) -> str:
+    """A folder of this machine, or a hub name: `starter` is built into the cache, an `s3://` folder is copied here."""
+    if model == "starter":
+        return str(starter_vlm())
+    if "://" not in model:
+        return model
+    store, folder = Store(model), tempfile.mkdtemp(prefix="preceptor-model-")
+    pafs.copy_files(store.path(), folder, source_filesystem=store.fs)
+    return folder
 
 
 def load(folder: str, attention: str = "sdpa") -> Any:

@@ -28,7 +28,8 @@ def model(folder):
 def documents(folder, tmp_path_factory):
     """Text, pictures and a film."""
     base = tmp_path_factory.mktemp("data")
-    film = Media(kind="video", uri=str(write_video(base / "film.mp4", seconds=6)), start_s=1.0, end_s=6.0, width=160, height=120)
+    path = write_video(base / "film.mp4", seconds=6)
+    film = Media(kind="video", uri=str(path), start_s=1.0, end_s=6.0, width=160, height=120)
     found = [*conversations(tiny.llava(base / "llava", 5)), *curated(tiny.curated(base / "out", 1, 2))]
     samples = [s for s in found if hasattr(s, "turns")]
     samples.insert(2, conversation("film", film, (("What happens?", "It grows lighter."), ("Where?", "On the left."))))
@@ -95,8 +96,9 @@ def test_positions_are_those_of_generation(folder, documents, collate, kind):
         used.setdefault("positions", keywords["position_ids"])
 
     model.model.language_model.register_forward_pre_hook(catch, with_kwargs=True)
-    types = (batch.input_ids == model.config.image_token_id).int() + 2 * (batch.input_ids == model.config.video_token_id).int()
-    model.generate(input_ids=batch.input_ids, attention_mask=torch.ones_like(batch.input_ids), mm_token_type_ids=types,
+    ids = batch.input_ids
+    types = (ids == model.config.image_token_id).int() + 2 * (ids == model.config.video_token_id).int()
+    model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), mm_token_type_ids=types,
                    max_new_tokens=1, **batch.vision)  # fmt: skip
     generated = used["positions"]
     assert torch.equal(generated[-3:], batch.position_ids[1:])

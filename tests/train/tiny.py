@@ -29,7 +29,7 @@ def model(folder: Path, seed: int = 0) -> str:
     vision = {"depth": 1, "embed_dim": 32, "num_heads": 2, "hidden_size": 32, "mlp_ratio": 2}
     config = Qwen2VLConfig(
         text_config=text, vision_config=vision, tie_word_embeddings=True, dtype="float32",
-        **{k: getattr(known, k) for k in ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id")},
+        **{f"{k}_token_id": getattr(known, f"{k}_token_id") for k in ("vision_start", "vision_end", "image", "video")},
     )  # fmt: skip
     torch.manual_seed(seed)
     Qwen2VLForConditionalGeneration(config).save_pretrained(folder)
@@ -57,8 +57,9 @@ def llava(folder: Path, count: int = 8) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     items = []
     for i in range(count):
-        item = {"id": f"q{i}", "conversations": [{"from": "human", "value": f"What is number {i}?"},
-                                                 {"from": "gpt", "value": f"It is {i} of {count}. " * (1 + i % 4)}]}  # fmt: skip
+        question = {"from": "human", "value": f"What is number {i}?"}
+        answer = {"from": "gpt", "value": f"It is {i} of {count}. " * (1 + i % 4)}
+        item = {"id": f"q{i}", "conversations": [question, answer]}
         if i % 3:
             array = np.full((60 + 10 * i, 90, 3), 20 * i, np.uint8)
             PIL.Image.fromarray(array).save(folder / f"{i}.png")
