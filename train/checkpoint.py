@@ -40,13 +40,19 @@ def _options(**more: bool) -> Any:
     return StateDictOptions(ignore_frozen_params=True, **more)
 
 
+def _learning(module: Any, weights: dict[str, Any]) -> dict[str, Any]:
+    """Those that learn: a frozen weight that is tied under a second name would slip through."""
+    names = {n.removeprefix("module.") for n, p in module.named_parameters() if p.requires_grad}
+    return {name: value for name, value in weights.items() if name in names}
+
+
 def save(folder: Path, module: Any, optimizer: Any, state: State, rank: int) -> None:
     """Every worker writes its share into its own `folder`."""
     import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.state_dict import get_state_dict
 
     weights, moments = get_state_dict(module, optimizer, options=_options())
-    dcp.save({"model": weights, "optimizer": moments}, checkpoint_id=str(folder))
+    dcp.save({"model": _learning(module, weights), "optimizer": moments}, checkpoint_id=str(folder))
     if rank == 0:
         (folder / STATE).write_bytes(msgspec.json.encode(state))
 
@@ -57,7 +63,7 @@ def restore(folder: Path, module: Any, optimizer: Any) -> State:
     from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
     weights, moments = get_state_dict(module, optimizer, options=_options())
-    held = {"model": weights, "optimizer": moments}
+    held = {"model": _learning(module, weights), "optimizer": moments}
     dcp.load(held, checkpoint_id=str(folder))
     set_state_dict(
         module, optimizer, model_state_dict=held["model"], optim_state_dict=held["optimizer"],
@@ -70,8 +76,8 @@ def learned(module: Any) -> dict[str, Any]:
     """All weights that learn, whole, on worker 0; called by every worker."""
     from torch.distributed.checkpoint.state_dict import get_model_state_dict
 
-    whole: dict[str, Any] = get_model_state_dict(module, options=_options(full_state_dict=True, cpu_offload=True))
-    return {name.removeprefix("model."): value for name, value in whole.items()}
+    whole = get_model_state_dict(module, options=_options(full_state_dict=True, cpu_offload=True))
+    return {name.removeprefix("model."): value for name, value in _learning(module, whole).items()}
 
 
 def export(start: str, stage: Stage, weights: dict[str, Any], processor: Any, folder: Path) -> None:

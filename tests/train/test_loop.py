@@ -16,8 +16,6 @@ from train.config import LoraSettings, Rates, Stage
 from train.loop import train
 from train.run import plan, with_sources
 
-STEPS = 6
-
 
 class Alone:
     """A worker by itself, whose checkpoints are kept in a folder, and who may be told to go."""
@@ -75,7 +73,7 @@ def weights(out, *parts):
 def whole(folder, data, tmp_path_factory):
     """A run that nothing interrupts: two epochs."""
     out = tmp_path_factory.mktemp("whole")
-    stage = Stage(rates=tiny.RATES, batch_packs=2, epochs=2)
+    stage = Stage(rates=tiny.RATES, batch_packs=1, epochs=2)
     (job,) = jobs(out, data, tiny.config(folder, stage=stage))
     worker = Alone(out / "kept")
     assert train(job, worker)
@@ -172,8 +170,8 @@ def test_stages_follow_one_another(data, folder, tmp_path):
     first, second = jobs(tmp_path, data, config)
     assert train(first, Alone(tmp_path / "kept1"))
     assert train(second, Alone(tmp_path / "kept2"))
-    start, middle = dict(AutoModelForImageTextToText.from_pretrained(folder).state_dict()), weights(tmp_path, "stages", "0_projector")
-    end = weights(tmp_path)
+    start = dict(AutoModelForImageTextToText.from_pretrained(folder).state_dict())
+    middle, end = weights(tmp_path, "stages", "0_projector"), weights(tmp_path)
     assert {n for n in start if not torch.equal(start[n], middle[n])} == {n for n in start if "visual.merger" in n}
     later = {n for n in start if not torch.equal(middle[n], end[n])}
     assert later

@@ -12,7 +12,7 @@ from train.config import DataSettings, Rates, RunSettings, Stage, TrainConfig, V
 from train.starter_vlm import VOCABULARY, starter_vlm
 
 VISION = VisionSettings(image_max_tokens=16, video_max_tokens=32, max_frames=8)
-RATES = Rates(vision=1e-3, projector=1e-3, language=1e-3)
+RATES = Rates(vision=1e-2, projector=1e-2, language=1e-2)
 
 
 def model(folder: Path, seed: int = 0) -> str:
