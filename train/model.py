@@ -105,29 +105,44 @@ def prepared(folder: str, stage: Stage, found: Means) -> Any:
 
 
 def packed_loss(model: Any) -> Any:
-    """A module that takes a `Batch` and gives the sum of its targets' cross-entropy."""
+    """A module that takes a `Batch` and gives the sum of its targets' cross-entropy.
+
+    The eye looks exactly once, at all pictures and films together, or at a blank one whose weight is nothing: workers that
+    share or exchange its weights must all ask for them, in the same order, whatever their sequences hold.
+    """
     import torch
 
     class PackedLoss(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.model = model
-            config = model.config.vision_config
-            self._patch = config.in_channels * config.temporal_patch_size * config.patch_size**2
 
         def forward(self, batch: Batch) -> Any:
             logits = self.model(
-                input_ids=batch.input_ids, position_ids=batch.position_ids, attention_mask=None, use_cache=False,
-                logits_to_keep=batch.keep, **batch.vision,
+                inputs_embeds=self._embedded(batch), position_ids=batch.position_ids, attention_mask=None, use_cache=False,
+                logits_to_keep=batch.keep,
             ).logits[0]  # fmt: skip
-            loss = torch.nn.functional.cross_entropy(logits.float(), batch.wanted, reduction="sum")
-            if batch.vision:
-                return loss
-            # without pictures the eye still looks, at nothing and for nothing: each worker's gradients must be complete
-            blank = torch.zeros(4, self._patch, device=logits.device)
-            grid = torch.tensor([[1, 2, 2]], device=logits.device)
+            return torch.nn.functional.cross_entropy(logits.float(), batch.wanted, reduction="sum")
+
+        def _embedded(self, batch: Batch) -> Any:
+            words = self.model.get_input_embeddings()(batch.input_ids)
             eye = next(m for n, m in self.model.named_modules() if n.endswith("visual"))
-            return loss + 0.0 * eye(blank.to(eye.dtype), grid_thw=grid).pooler_output.float().sum()
+            config, seen, device = self.model.config, batch.vision, batch.input_ids.device
+            pixels = [seen[name] for name in ("pixel_values", "pixel_values_videos") if name in seen]
+            grids = [seen[name] for name in ("image_grid_thw", "video_grid_thw") if name in seen]
+            if not seen:
+                patch = config.vision_config.in_channels * config.vision_config.temporal_patch_size
+                pixels = [torch.zeros(4, patch * config.vision_config.patch_size**2, device=device)]
+                grids = [torch.tensor([[1, 2, 2]], device=device)]
+            features = eye(torch.cat(pixels).to(eye.dtype), grid_thw=torch.cat(grids)).pooler_output.to(words.dtype)
+            if not seen:
+                return words + 0.0 * features.sum()
+            pictures, films = (batch.input_ids == token for token in (config.image_token_id, config.video_token_id))
+            split = int(pictures.sum())
+            if split + int(films.sum()) != len(features):
+                raise ValueError(f"{len(features)} visual tokens for {split + int(films.sum())} places")
+            words = words.masked_scatter(pictures[..., None], features[:split])
+            return words.masked_scatter(films[..., None], features[split:])
 
     return PackedLoss()
 

@@ -88,7 +88,7 @@ def command(folder, data, out, *more):
             *(w for s in SETTINGS for w in ("--set", s)), *more]  # fmt: skip
 
 
-SETTINGS = ("stages.all.batch_packs=1", "stages.all.epochs=3", "data.max_tokens=128", "run.checkpoint_every_steps=2",
+SETTINGS = ("stages.all.batch_packs=1", "stages.all.epochs=10", "data.max_tokens=128", "run.checkpoint_every_steps=10",
             "vision.image_max_tokens=16", "data.window=8")  # fmt: skip
 
 
@@ -107,34 +107,39 @@ def worker_processes(process):
     return [p for p in family if "RayTrainWorker" in " ".join(p.cmdline())]
 
 
+def resumed_at(line):
+    return int(line.split("from step ")[1].split()[0])
+
+
 def test_killed_worker_then_driver_then_told_to_leave_every_sample_is_seen_once(folder, data, tmp_path):
     """One run, interrupted three ways, on two workers and then on one."""
     process = runs.start(command(folder, data, tmp_path, "--workers", "2"))
     try:
-        wait_for_line(process, "all 3/")
+        wait_for_line(process, "all 12/")
         worker_processes(process)[0].kill()
-        wait_for_line(process, "from step 2 of")
-        wait_for_line(process, "all 6/")
+        first = resumed_at(wait_for_line(process, "from step"))
+        assert first >= 10
+        wait_for_line(process, f"all {first + 12}/")
     finally:
         runs.end(process)  # SIGKILL to the driver and all of its processes
     process = runs.start(command(folder, data, tmp_path))
     try:
-        began = int(wait_for_line(process, "from step").split("from step ")[1].split()[0])
-        assert began >= 4
-        wait_for_line(process, f"all {began + 2}/")
+        second = resumed_at(wait_for_line(process, "from step"))
+        assert second >= first + 10
+        wait_for_line(process, f"all {second + 2}/")
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(timeout=120) == 143
         assert "kept a checkpoint" in process.stderr.read()
     finally:
         runs.end(process)
     said = runs.run(command(folder, data, tmp_path))
-    assert int(said.split("from step ")[1].split()[0]) >= began + 2
+    assert resumed_at(said) >= second + 2
     rows = log.read(str(tmp_path)).to_pylist()
     assert [r["step"] for r in rows] == list(range(1, len(rows) + 1))
     assert {r["workers"] for r in rows} == {1, 2}
     seen = Counter(s for r in rows for s in r["samples"])
     assert len(seen) == 16 + 8
-    assert set(seen.values()) == {3}  # three epochs
+    assert set(seen.values()) == {10}  # ten epochs
     before = (tmp_path / "model" / "model.safetensors").stat().st_mtime_ns
     runs.run(command(folder, data, tmp_path))  # and once more: nothing is left to do
     assert (tmp_path / "model" / "model.safetensors").stat().st_mtime_ns == before
