@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -46,10 +47,16 @@ TrainSettings = Annotated[
 ]
 
 
-def training(recipe: str, model: str | None, settings: list[str] | None) -> TrainConfig:
-    """The training recipe with its changes."""
+def training(
+    recipe: str, settings: list[str] | None, model: str | None = None, data: Sequence[str] = ()
+) -> TrainConfig:
+    """The training recipe with its changes; every source has a weight in every stage."""
+    from train.run import with_sources
+    from train.sources import parse
+
     config = vlm_recipes.recipe(recipe)
-    return with_settings(dataclasses.replace(config, model=model) if model else config, settings or [])
+    config = with_sources(dataclasses.replace(config, model=model) if model else config, parse(list(data)))
+    return with_settings(config, settings or [])
 
 
 def configured(recipe: str, settings: list[str] | None) -> Config:
@@ -205,7 +212,7 @@ def train_vlm(
     set_environment()
     from train.run import Stopped, run, worker_range
 
-    config = training(recipe, model, settings)
+    config = training(recipe, settings, model, data)
     try:
         run(data, out, config, workers=worker_range(workers), connect=cluster, say=typer.echo)
     except Stopped as stopped:
@@ -218,7 +225,7 @@ def train_settings(recipe: TrainRecipe = "starter", settings: TrainSettings = No
     """List every setting of a training with its value."""
     from pipelines.settings import all_settings
 
-    for key, value in all_settings(training(recipe, None, settings)).items():
+    for key, value in all_settings(training(recipe, settings)).items():
         typer.echo(f"{key}={value}")
 
 

@@ -154,5 +154,7 @@ def _bytes(uri: str) -> bytes:
 def _decoding(uri: str) -> Iterator[None]:
     try:
         yield
+    except PIL.UnidentifiedImageError as error:  # whose own words name an address in memory
+        raise RowError(Reason.UNREADABLE, f"{uri} is no picture") from error
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
         raise RowError(Reason.UNREADABLE, f"{uri}: {error}") from error

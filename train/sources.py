@@ -5,6 +5,7 @@ source video can be read. Questions and answers stand in `DATA/instruct/*.parque
 `clip_id` and `turns`, a list of `{question, answer}`; they are asked of the picture and of the film.
 """
 
+import io
 import json
 import os
 import re
@@ -167,7 +168,7 @@ def _items(uri: str) -> Iterator[Any]:
     with fs.open_input_stream(path) as file:
         try:
             if uri.endswith(".jsonl"):
-                yield from (json.loads(line) for line in pa.PythonFile(file) if line.strip())
+                yield from (json.loads(line) for line in io.BufferedReader(file) if line.strip())
             else:
                 yield from ijson.items(file, "item")
         except (json.JSONDecodeError, ijson.JSONError) as error:

@@ -146,3 +146,31 @@ def test_killed_worker_then_driver_then_told_to_leave_every_sample_is_seen_once(
     other = runs.start([*command(folder, data, tmp_path), "--set", "seed=7"])
     assert "seed: 42 there, 7 here" in other.communicate()[1]
     assert other.returncode == 2
+
+
+def test_the_starter_vlm_learns(data, connect, tmp_path):
+    """The real one, for a few steps on a handful of clips: the loss falls, and the folder answers."""
+    import dataclasses
+
+    from transformers import AutoProcessor
+
+    from pipelines.settings import with_settings
+    from train import vlm_recipes
+
+    wanted = ["data.max_tokens=256", "stages.all.batch_packs=1", "stages.all.epochs=4", "stages.all.max_steps=8",
+              "vision.image_max_tokens=16", "stages.all.warmup=0.1"]  # fmt: skip
+    config = with_settings(vlm_recipes.recipe("starter"), wanted)
+    assert dataclasses.replace(config, model="starter") == config
+    said = []
+    run(data[:1], str(tmp_path), config, connect=connect, say=said.append)
+    losses = [r["loss"] for r in log.read(str(tmp_path)).to_pylist()]
+    assert len(losses) == 8
+    assert sum(losses[-2:]) < 0.7 * sum(losses[:2]), losses
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path / "model")
+    processor = AutoProcessor.from_pretrained(tmp_path / "model")
+    asked = [{"role": "user", "content": "What is pneumonia?"}]
+    inputs = processor.apply_chat_template(
+        asked, tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True
+    )
+    words = model.generate(**inputs, max_new_tokens=8)[0, inputs["input_ids"].shape[1] :]
+    assert processor.tokenizer.decode(words).strip()
