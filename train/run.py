@@ -56,13 +56,19 @@ def run(
     config = with_sources(config, named)
     with store.locked():
         model = local_model(config.model)
-        store.open_config(config, learned_settings(config, named, model))
+        settings, fresh = learned_settings(config, named, model), not store.exists("config.json")
+        if not fresh:
+            store.open_config(config, settings)
+        elif store.exists("index"):  # of a run that ended before it began
+            store.fs.delete_dir(store.path("index"))
         processor = load_processor(model, config.vision)
         encode = Encoder(processor, config.vision, config.data.max_tokens)
         contents = index.build(store, ((s.name, sources.samples(s)) for s in named), encode)
         for line in contents.lines():
             say(line)
         jobs = plan(store.out, config, contents)
+        if fresh:  # only now: a wrong request leaves nothing that a right one would have to agree with
+            store.open_config(config, settings)
         waiting = [job for job in jobs if not checkpoint.published(store.out, *job.target)]
         if waiting:
             with connect():
