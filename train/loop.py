@@ -67,7 +67,7 @@ def train(job: Job, worker: Worker) -> bool:
     reader = Reader(local_folder(job.out), job.streams)
     start = local_model(job.start)
     processor = load_processor(start, job.config.vision)
-    model = prepared(start, stage, found)
+    model = prepared(start, stage, found, job.config.seed)
     collate = Collator(processor, marks(processor), job.config.vision, _rope_index(model))
     flops = flops_per_token(model)
     module = spread(packed_loss(model), found, device)

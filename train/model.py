@@ -88,8 +88,10 @@ def load(folder: str, attention: str = "sdpa") -> Any:
     return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
 
 
-def prepared(folder: str, stage: Stage, found: Means) -> Any:
-    """The stage's model: loaded, with adapters if it has any, frozen in parts."""
+def prepared(folder: str, stage: Stage, found: Means, seed: int) -> Any:
+    """The stage's model: loaded, with adapters if it has any (the same on every worker), frozen in parts."""
+    import torch
+
     if found.liger:
         from liger_kernel.transformers import apply_liger_kernel_to_qwen2_vl
 
@@ -99,7 +101,9 @@ def prepared(folder: str, stage: Stage, found: Means) -> Any:
     if found.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.enable_input_require_grads()
-    model = with_adapters(model, stage.lora)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = with_adapters(model, stage.lora)
     freeze(model, stage.rates, stage.lora)
     return model
 

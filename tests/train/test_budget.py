@@ -27,6 +27,12 @@ def test_the_budget_is_used(frames, least):
     assert math.isclose(w / h, 16 / 9, rel_tol=0.1)
 
 
+def test_an_odd_last_frame_counts_too():
+    """By the published count a single frame is half of what the model makes of it."""
+    assert film_tokens(*film_size(4000, 4000, 1, PUBLISHED), 1) <= 16_384
+    assert film_tokens(*film_size(1920, 1080, 3, PUBLISHED), 3) <= 16_384
+
+
 def test_a_film_that_fits_keeps_its_size():
     assert film_size(640, 480, 10, PUBLISHED) == (644, 476)
 

@@ -158,6 +158,38 @@ def test_lora_learns_adapters_only_and_merges(data, folder, tmp_path, monkeypatc
         torch.testing.assert_close(beside[name], after[name])
 
 
+def test_dropout_falls_the_same_after_an_interruption(data, folder, tmp_path):
+    stage = Stage(rates=Rates(language=1e-2), lora=LoraSettings(rank=4, alpha=8, dropout=0.5), batch_packs=1, max_steps=4)
+    ends = []
+    for name, leave_at in (("whole", None), ("interrupted", 2)):
+        (job,) = jobs(tmp_path / name, data, tiny.config(folder, stage=stage))
+        torch.manual_seed(len(ends))  # whatever randomness the process comes with
+        if leave_at:
+            assert not train(job, Alone(tmp_path / name / "kept", leave_at=leave_at))
+        torch.manual_seed(99)
+        assert train(job, Alone(tmp_path / name / "kept"))
+        ends.append(weights(tmp_path / name))
+    for name, value in ends[0].items():
+        torch.testing.assert_close(ends[1][name], value, rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_the_log_forgets_what_is_done_again(tmp_path):
+    def step(number):
+        return log.Step(stage="all", step=number, epoch=0, loss=1.0, learning_rate=1.0, grad_norm=1.0, tokens=1, targets=1,
+                        samples=("a.text:0",), digest="", seconds=1.0, workers=1, memory_gb=1.0, packing=1.0)  # fmt: skip
+
+    first = log.Log(str(tmp_path), "all", 0, 9)
+    for number in (1, 2, 3, 4):  # the second commit's checkpoint was never known
+        first.add(step(number))
+        if number % 2 == 0:
+            first.commit()
+    again = log.Log(str(tmp_path), "all", 2, 9)
+    assert log.read(str(tmp_path)).column("step").to_pylist() == [1, 2]
+    again.add(step(3))
+    again.commit()
+    assert log.read(str(tmp_path)).column("step").to_pylist() == [1, 2, 3]
+
+
 def test_stages_follow_one_another(data, folder, tmp_path):
     config = dataclasses.replace(
         tiny.config(folder),
