@@ -120,6 +120,7 @@ def resumed_at(line):
     return int(line.split("from step ")[1].split()[0])
 
 
+@pytest.mark.long
 def test_killed_worker_then_driver_then_told_to_leave_every_sample_is_seen_once(folder, data, tmp_path):
     """One run, interrupted three ways, on two workers and then on one."""
     process = runs.start(command(folder, data, tmp_path, "--workers", "2"))
