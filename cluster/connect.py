@@ -7,8 +7,6 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 
-from pipelines.config import Config
-
 
 def set_environment() -> None:
     """What Ray reads when it is first imported: call before any module that imports it.
@@ -24,7 +22,7 @@ def set_environment() -> None:
 
 
 @contextlib.contextmanager
-def cluster(config: Config) -> Iterator[None]:
+def cluster(config: object = None) -> Iterator[None]:
     """Connect to the cluster in RAY_ADDRESS, or start one here and end it afterwards.
 
     A cluster of our own gets more logical CPUs than the machine has cores: every stage's actor, Ray's reader, its

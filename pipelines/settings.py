@@ -2,15 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from pipelines.config import Config
 from pipelines.errors import UsageError
 
+_Settings = TypeVar("_Settings")
 
-def all_settings(config: Config) -> dict[str, str]:
+
+def all_settings(config: object) -> dict[str, str]:
     """Every setting, flat: `{"probe.min_duration_s": "60.0", ...}`."""
     flat: dict[str, str] = {}
 
@@ -39,7 +41,7 @@ def fingerprint(settings: dict[str, str]) -> str:
     return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()[:16]
 
 
-def with_settings(config: Config, assignments: Sequence[str]) -> Config:
+def with_settings(config: _Settings, assignments: Sequence[str]) -> _Settings:
     """`config` with each `section.key=value` changed; the result is validated as a whole.
 
     Raises:
@@ -49,7 +51,7 @@ def with_settings(config: Config, assignments: Sequence[str]) -> Config:
     for assignment in assignments:
         _assign(tree, assignment)
     try:
-        return msgspec.convert(tree, Config, strict=False)
+        return msgspec.convert(tree, type(config), strict=False)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
         raise UsageError(f"{where.strip('`$.') or 'A setting'} has a wrong value: {what}.") from error
@@ -64,11 +66,14 @@ def _assign(tree: dict[str, Any], assignment: str) -> None:
     for part in parents:
         node = node.get(part) if isinstance(node, dict) else None
     if not isinstance(node, dict) or leaf not in node or isinstance(node[leaf], dict) or key.strip() == "recipe":
-        raise UsageError(f"There is no setting '{key.strip()}'; `preceptor settings` lists them all.")
-    node[leaf] = None if text.lower() in ("none", "null") else text
+        raise UsageError(f"There is no setting '{key.strip()}'; the command's `settings` verb lists them all.")
+    if isinstance(node[leaf], (list, tuple)):
+        node[leaf] = text.split(",")
+    else:
+        node[leaf] = None if text.lower() in ("none", "null") else text
 
 
-def to_json(config: Config) -> bytes:
+def to_json(config: object) -> bytes:
     """The whole configuration, as saved beside the output."""
     return msgspec.json.format(msgspec.json.encode(config), indent=2)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from cluster.cli import app
+from cluster.cli import app, training
 from pipelines import recipes
 from pipelines.schema import Reason
 from pipelines.settings import with_settings
@@ -32,8 +32,11 @@ def test_preceptor_commands_parse(command: str) -> None:
     while words and hasattr(group, "commands"):
         group = group.commands[words.pop(0)]
     context = group.make_context("preceptor", words, resilient_parsing=False)
-    config = recipes.recipe(context.params.get("recipe") or "starter")
-    with_settings(config, context.params.get("settings") or [])
+    settings, recipe = context.params.get("settings") or [], context.params.get("recipe") or "starter"
+    if command.startswith(("preceptor train vlm", "preceptor train settings")):
+        training(recipe, settings, context.params.get("model"), context.params.get("data") or ())
+    else:
+        with_settings(recipes.recipe(recipe), settings)
 
 
 @pytest.mark.parametrize(
