@@ -106,7 +106,7 @@ class KeyRing:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
         self._keys: tuple[Key, ...] = ()
 
     def owner(self, key: str) -> str | None:
@@ -125,7 +125,7 @@ class KeyRing:
     def _refresh(self) -> None:
         try:
             state = self._path.stat()
-            seen = (state.st_mtime_ns, state.st_ino, state.st_size)
+            seen = (state.st_mtime_ns, state.st_ctime_ns, state.st_ino, state.st_size)
         except FileNotFoundError:
             self._seen, self._keys = None, ()
             return

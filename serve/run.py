@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import signal
 import threading
 import time
@@ -98,10 +97,7 @@ def run(
                 say("draining: new requests are refused, running ones finish")
                 _drain(http.drain_s, say)
         finally:
-            if "RAY_ADDRESS" in os.environ:  # somebody else's cluster keeps what else it serves
-                ray.serve.delete(APP)
-            else:
-                ray.serve.shutdown()
+            ray.serve.delete(APP)  # a cluster of our own ends with this block; another one keeps what else it serves
     say("ended")
 
 

@@ -86,46 +86,65 @@ def film(uri: str, limits: UploadLimits) -> Iterator[Probe | Film]:
         yield found
         interval_s = max(1.0 / limits.video_fps, found.duration_s / limits.frames)
         frames, end_s, whole = _frames(container, stream, interval_s, limits)
-        truncated = probing.with_decoded_end(found, end_s).truncated and not _ends_with_sound(container, stream, end_s)
-        if not frames or truncated or not whole:
+        if not frames or not whole or probing.with_decoded_end(found, end_s).truncated:
             raise RowError(Reason.UNREADABLE, f"it is damaged or breaks off after {end_s:.1f} s")
         yield Film(frames=frames, interval_s=interval_s)
 
 
 def _frames(container: Any, stream: Any, interval_s: float, limits: UploadLimits) -> tuple[tuple[bytes, ...], float, bool]:
-    """Every `interval_s` the first frame at or after that time; where the packets end; whether all could be decoded."""
+    """What is shown every `interval_s`; where picture and sound end; whether all could be decoded."""
     import av
 
     stream.codec_context.thread_count = 1
+    sound = probing.audio_stream(container)  # a last picture may be held while the sound goes on
     origin_s = media.clock_origin_s(container)
-    taken: list[bytes] = []
-    end_s, size = 0.0, None
-    for packet in media.packets(container, stream):
+    reel, end_s = _Reel(interval_s, limits), 0.0
+    for packet in media.packets(container, *filter(None, (stream, sound))):
         if packet.pts is not None:
             end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base) - origin_s)
             _check_length(end_s, limits)
+        if packet.stream.type != "video":
+            continue
         try:
             decoded = list(packet.decode())
         except av.FFmpegError:
-            return tuple(taken), end_s, False
+            return (), end_s, False
         for frame in decoded:
-            picture = media.DecodedPicture(frame, (frame.time or 0.0) - origin_s)
-            if len(taken) >= limits.frames or picture.time_s < len(taken) * interval_s:
-                continue
-            _check_size(picture.width, picture.height, limits.video_pixels, limits)
-            if size not in (None, (picture.width, picture.height)):
-                raise RowError(Reason.UNREADABLE, "its frames change their size")
-            size = (picture.width, picture.height)
-            edge = max(_reduced(picture.width, picture.height, limits.frame_pixels))
-            taken.append(media.to_jpeg(picture.small_rgb(edge), 95))
-    return tuple(taken), end_s, True
+            reel.show(media.DecodedPicture(frame, (frame.time or 0.0) - origin_s))
+    return reel.until(end_s), end_s, True
 
 
-def _ends_with_sound(container: Any, stream: Any, end_s: float) -> bool:
-    """Whether the video stream announces an end by itself (its sound lasts longer), and reached it."""
-    if not stream.duration:
-        return False
-    return end_s >= 0.98 * float(stream.duration * stream.time_base) - 1.0
+class _Reel:
+    """Holds the picture that is shown until the next one comes, and takes it at every sampling time in between."""
+
+    def __init__(self, interval_s: float, limits: UploadLimits) -> None:
+        self._interval_s, self._limits = interval_s, limits
+        self._taken: list[bytes] = []
+        self._shown: media.DecodedPicture | None = None
+        self._size: tuple[int, int] | None = None
+
+    def show(self, picture: media.DecodedPicture) -> None:
+        if self._shown is not None:
+            self.until(picture.time_s)
+        self._shown = picture
+
+    def until(self, time_s: float) -> tuple[bytes, ...]:
+        """Everything taken before `time_s`; the first picture in any case."""
+        jpeg = None
+        while self._shown is not None and len(self._taken) < self._limits.frames:
+            if self._taken and len(self._taken) * self._interval_s >= time_s - 1e-3:
+                break
+            jpeg = jpeg or self._jpeg(self._shown)
+            self._taken.append(jpeg)
+        return tuple(self._taken)
+
+    def _jpeg(self, picture: media.DecodedPicture) -> bytes:
+        size = (picture.width, picture.height)
+        _check_size(*size, self._limits.video_pixels, self._limits)
+        if self._size not in (None, size):
+            raise RowError(Reason.UNREADABLE, "its frames change their size")
+        self._size = size
+        return media.to_jpeg(picture.small_rgb(max(_reduced(*size, self._limits.frame_pixels))), 95)
 
 
 def _check_size(width: int, height: int, most: int, limits: UploadLimits) -> None:
