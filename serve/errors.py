@@ -17,6 +17,8 @@ class ApiError(Exception):
         self, status: int, message: str, *, code: str | None = None, param: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:  # fmt: skip
+        # a sentence may quote the request: no line breaks or control characters reach the log or a terminal
+        message = " ".join("".join(c if c.isprintable() else " " for c in message).split())
         super().__init__(message)
         self.status, self.message, self.code, self.param, self.retry_after_s = status, message, code, param, retry_after_s
 
