@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from pipelines.errors import EnvironmentFault
 from serve.config import ServeConfig, default_keys_path
 
 DEFAULT_COMMAND = "run"
@@ -61,7 +62,11 @@ def run(
     from serve import run as driver
 
     served = driver.prepare(model, adapters or [], config)
-    driver.run(served, config, connect=cluster, say=lambda line: typer.echo(line, err=True))
+    try:
+        driver.run(served, config, connect=cluster, say=lambda line: typer.echo(line, err=True))
+    except EnvironmentFault as error:
+        typer.echo(f"preceptor: {error}", err=True)
+        raise typer.Exit(3) from error
 
 
 @serve_app.command("settings")

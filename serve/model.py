@@ -63,6 +63,9 @@ def model_source(model: str) -> str:
         return str(starter_text_model())
     if model.startswith((".", "/", "~")) and not Path(model).expanduser().is_dir():
         raise UsageError(f"There is no model folder {model}.")
+    folder = Path(model).expanduser()
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise UsageError(f"{model} is no Hugging Face checkpoint: it has no config.json.")
     return str(resolve(str(Path(model).expanduser()) if model.startswith("~") else model))
 
 

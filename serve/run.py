@@ -3,6 +3,7 @@
 import logging
 import math
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -40,11 +41,21 @@ def prepare(model: str, adapters: list[str], config: ServeConfig) -> "Served":
             f"There is no API key in {http.keys_path}: make one with `preceptor serve keys add NAME`, "
             "or serve this machine only with --keyless."
         )
+    _check_port(http.host, http.port)
     found = tuple(read_adapter(a) for a in adapters)
     served = Served(source=model_source(model), name=public_name(model, config), adapters=found)
     if len(set(served.names)) < len(served.names):
         raise UsageError(f"Two models have one name: {', '.join(served.names)}.")
     return served
+
+
+def _check_port(host: str, port: int) -> None:
+    """A taken port is said now, and not by a proxy that Ray starts again and again."""
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            pass
+    except OSError as error:
+        raise UsageError(f"{host}:{port} cannot be listened on: {error.strerror or error}.") from error
 
 
 def logical_cpus(config: ServeConfig) -> int:
