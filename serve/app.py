@@ -5,7 +5,6 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import ray.serve
@@ -17,23 +16,9 @@ from starlette.types import ASGIApp
 from serve.config import ServeConfig
 from serve.errors import ApiError
 from serve.gateway import Gateway
-from serve.model import Adapter, ChatModel, Refused
+from serve.model import ChatModel, Refused, Served
 
 APP = "preceptor"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """What is served: a folder or hub name, its public name, its adapters."""
-
-    source: str
-    name: str
-    adapters: tuple[Adapter, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The base model's name, then the adapters'."""
-        return (self.name, *(a.name for a in self.adapters))
 
 
 class ModelReplica:

@@ -25,6 +25,20 @@ class Adapter:
     rank: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What is served: a folder or hub name, its public name, its adapters."""
+
+    source: str
+    name: str
+    adapters: tuple[Adapter, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The base model's name, then the adapters'."""
+        return (self.name, *(a.name for a in self.adapters))
+
+
 def read_adapter(text: str) -> Adapter:
     """`name=folder`, with what its `adapter_config.json` says.
 

@@ -9,27 +9,21 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipelines.errors import EnvironmentFault, UsageError
 from serve import keys
 from serve.config import ServeConfig
-from serve.model import model_source, public_name, read_adapter
-
-if TYPE_CHECKING:
-    from serve.app import Served
+from serve.model import Served, model_source, public_name, read_adapter
 
 POLL_S = 0.5
 
 
-def prepare(model: str, adapters: list[str], config: ServeConfig) -> "Served":
+def prepare(model: str, adapters: list[str], config: ServeConfig) -> Served:
     """Everything that can be wrong with the request, found before anything is started.
 
     Raises:
         UsageError: in one sentence.
     """
-    from serve.app import Served
-
     http = config.http
     for name in ("tls_cert_file", "tls_key_file"):
         if getattr(http, name) and not Path(getattr(http, name)).is_file():
@@ -65,7 +59,7 @@ def logical_cpus(config: ServeConfig) -> int:
 
 
 def run(
-    served: "Served",
+    served: Served,
     config: ServeConfig,
     *,
     connect: Callable[..., AbstractContextManager[None]],

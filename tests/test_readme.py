@@ -13,6 +13,7 @@ from cluster.cli import app
 from pipelines import recipes
 from pipelines.schema import Reason
 from pipelines.settings import with_settings
+from serve.config import ServeConfig
 from tests.pipelines import datasets
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,9 +31,12 @@ def test_preceptor_commands_parse(command: str) -> None:
     words = shlex.split(command)[1:]
     group = typer.main.get_command(app)
     while words and hasattr(group, "commands"):
+        if words[0] not in group.commands:
+            words.insert(0, group.default_command)
         group = group.commands[words.pop(0)]
     context = group.make_context("preceptor", words, resilient_parsing=False)
-    config = recipes.recipe(context.params.get("recipe") or "starter")
+    serves = shlex.split(command)[1] == "serve"
+    config = ServeConfig() if serves else recipes.recipe(context.params.get("recipe") or "starter")
     with_settings(config, context.params.get("settings") or [])
 
 
