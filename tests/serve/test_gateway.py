@@ -236,10 +236,14 @@ def test_a_body_over_the_limit_is_refused_by_claim_and_by_count(echo: Echo) -> N
     assert ask(client, question(), **{"content-length": "9" * 5000}).status_code == 413
     assert ask(client, question(), **{"content-length": "-1"}).status_code == 400
 
+    pieces = []
+
     async def endless() -> Any:
+        pieces.append(1)
         return {"type": "http.request", "body": b"x" * 1000, "more_body": True}
 
     assert asyncio.run(_raw(made, endless)) == 413
+    assert len(pieces) == 11  # no further than the limit
     made.close()
 
 
