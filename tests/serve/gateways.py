@@ -102,6 +102,6 @@ def is_refusal(status: int, body: bytes) -> bool:
         400 <= status < 500
         and set(error) == {"message", "type", "param", "code"}
         and bool(error["message"].strip())
-        and "\n" not in error["message"]
+        and error["message"].isprintable()
         and "Traceback" not in error["message"]
     )

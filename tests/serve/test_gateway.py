@@ -188,7 +188,7 @@ def test_draining_refuses_what_is_new_and_finishes_what_runs(echo: Echo) -> None
         await asyncio.sleep(0.1)
         made.draining = True
         (refused,) = await _post(made, question())
-        assert (await refused).status_code == 503
+        assert (await asyncio.wait_for(refused, 5)).status_code == 503
         assert "retry-after" in (await refused).headers
         echo.hold.set()
         assert (await running).status_code == 200
@@ -217,6 +217,13 @@ def test_a_mistake_of_ours_is_told_without_its_details(client: TestClient, echo:
     assert "secret" not in answer.text
     echo.refuse = None
     assert ask(client, question()).status_code == 200
+
+
+def test_a_sentence_quotes_no_control_characters(client: TestClient) -> None:
+    for body in ({"\x1b[31mred\n": 1}, question(model="\x1b[31m\r\nred")):
+        answer = ask(client, body)
+        assert is_refusal(answer.status_code, answer.content)
+        assert "red" in answer.json()["error"]["message"]
 
 
 def test_addresses_of_media_are_checked_here_too(client: TestClient, echo: Echo) -> None:
