@@ -27,10 +27,10 @@ class SlowModel:
 
 
 DRIVER = """
+from cluster.connect import cluster, set_environment
+set_environment()  # before Ray is imported
 import json, threading, time
 import httpx, ray.serve
-from cluster.connect import cluster, set_environment
-set_environment()
 from serve.app import APP, application
 from serve.config import HttpSettings, ScalingSettings, ServeConfig, EngineSettings, MediaSettings
 from serve.model import Served
