@@ -192,11 +192,11 @@ def _check_schema(node: Any) -> None:
     if not isinstance(node, dict):
         return
     for key, value in node.items():
-        if key in ("pattern", "patternProperties") and isinstance(value, str | dict):
+        # a property may be called "pattern" or "maxLength": then its value is a schema
+        if (key == "pattern" and isinstance(value, str)) or key == "patternProperties":
             raise bad(f"Schemas with {key} are not served.", "response_format")
-        if key in ("minLength", "maxLength", "minItems", "maxItems") and not (
-            isinstance(value, int) and 0 <= value <= 65_536
-        ):
+        bounds = key in ("minLength", "maxLength", "minItems", "maxItems") and not isinstance(value, dict)
+        if bounds and not (isinstance(value, int) and 0 <= value <= 65_536):
             raise bad(f"{key} in a schema must lie between 0 and 65536.", "response_format")
         _check_schema(value)
 

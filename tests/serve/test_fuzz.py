@@ -121,7 +121,8 @@ def test_schemas_that_would_stop_the_engine_are_refused(schema: dict[str, Any]) 
 
 
 def test_a_property_may_be_called_pattern() -> None:
-    schema = {"type": "object", "properties": {"finding": {"type": "string", "maxLength": 300}}}
+    text = {"type": "string", "maxLength": 300}
+    schema = {"type": "object", "properties": {"pattern": text, "maxLength": text}}
     wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
     assert read_request(as_bytes(question(response_format=wanted)), LimitSettings()).response_format is not None
 
