@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cluster.serve_cli import serve_app
 from pipelines import recipes
 from pipelines.config import Config
 from pipelines.errors import EnvironmentFault, UsageError
@@ -27,6 +28,7 @@ models_app = typer.Typer(help="Models of the starter recipe.", no_args_is_help=T
 app.add_typer(train_app, name="train")
 app.add_typer(vocabulary_app, name="vocabulary")
 app.add_typer(models_app, name="models")
+app.add_typer(serve_app, name="serve")
 
 Videos = Annotated[
     str, typer.Argument(help="Folder, glob, file, s3:// or https:// address, or a manifest (.csv, .jsonl, .parquet).")
@@ -56,7 +58,7 @@ def training(
 
     config = vlm_recipes.recipe(recipe)
     config = with_sources(dataclasses.replace(config, model=model) if model else config, parse(list(data)))
-    return with_settings(config, settings or [])
+    return with_settings(config, settings or [], "preceptor train settings")
 
 
 def configured(recipe: str, settings: list[str] | None) -> Config:

@@ -22,7 +22,7 @@ def set_environment() -> None:
 
 
 @contextlib.contextmanager
-def cluster(config: object = None) -> Iterator[None]:
+def cluster(config: object = None, *, logical_cpus: int | None = None) -> Iterator[None]:
     """Connect to the cluster in RAY_ADDRESS, or start one here and end it afterwards.
 
     A cluster of our own gets more logical CPUs than the machine has cores: every stage's actor, Ray's reader, its
@@ -38,7 +38,7 @@ def cluster(config: object = None) -> Iterator[None]:
     else:
         ray.init(
             address="local",
-            num_cpus=max(8, 2 * (os.cpu_count() or 1)),
+            num_cpus=logical_cpus or max(8, 2 * (os.cpu_count() or 1)),
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.WARNING,

@@ -9,7 +9,7 @@ import msgspec
 from pipelines.config import Config
 from pipelines.errors import UsageError
 
-_Settings = TypeVar("_Settings")
+AnyConfig = TypeVar("AnyConfig")
 
 
 def all_settings(config: object) -> dict[str, str]:
@@ -41,15 +41,15 @@ def fingerprint(settings: dict[str, str]) -> str:
     return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()[:16]
 
 
-def with_settings(config: _Settings, assignments: Sequence[str]) -> _Settings:
-    """`config` with each `section.key=value` changed; the result is validated as a whole.
+def with_settings(config: AnyConfig, assignments: Sequence[str], listed_by: str = "preceptor settings") -> AnyConfig:
+    """`config` with each `section.key=value` changed; the result is validated as a whole. Lists take `a,b`.
 
     Raises:
         UsageError: naming the key or the value that is wrong.
     """
     tree = msgspec.to_builtins(config)
     for assignment in assignments:
-        _assign(tree, assignment)
+        _assign(tree, assignment, listed_by)
     try:
         return msgspec.convert(tree, type(config), strict=False)
     except msgspec.ValidationError as error:
@@ -57,7 +57,7 @@ def with_settings(config: _Settings, assignments: Sequence[str]) -> _Settings:
         raise UsageError(f"{where.strip('`$.') or 'A setting'} has a wrong value: {what}.") from error
 
 
-def _assign(tree: dict[str, Any], assignment: str) -> None:
+def _assign(tree: dict[str, Any], assignment: str, listed_by: str) -> None:
     key, equals, text = assignment.partition("=")
     if not equals:
         raise UsageError(f"--set takes key=value, not '{assignment}'.")
@@ -66,9 +66,9 @@ def _assign(tree: dict[str, Any], assignment: str) -> None:
     for part in parents:
         node = node.get(part) if isinstance(node, dict) else None
     if not isinstance(node, dict) or leaf not in node or isinstance(node[leaf], dict) or key.strip() == "recipe":
-        raise UsageError(f"There is no setting '{key.strip()}'; the command's `settings` verb lists them all.")
-    if isinstance(node[leaf], (list, tuple)):
-        node[leaf] = text.split(",")
+        raise UsageError(f"There is no setting '{key.strip()}'; `{listed_by}` lists them all.")
+    if isinstance(node[leaf], list | tuple):
+        node[leaf] = [item.strip() for item in text.split(",") if item.strip()]
     else:
         node[leaf] = None if text.lower() in ("none", "null") else text
 
