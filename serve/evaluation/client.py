@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+import httpx2
 import openai
 
 from pipelines.errors import EnvironmentFault, UsageError
@@ -71,6 +72,8 @@ class Client:
         except openai.APITimeoutError as error:
             raise Fault(Reason.TIMEOUT, "no reply in time") from error
         except openai.APIConnectionError as error:
+            if not isinstance(error.__cause__, httpx2.ConnectError):  # it was there: this question may be what breaks it
+                raise Fault(Reason.SERVER_ERROR, f"the connection broke: {_line(error.__cause__ or error)}") from error
             raise EnvironmentFault(f"The server at {self._client.base_url.host} cannot be reached: {error.message}") from error
         except openai.APIStatusError as error:
             raise self._sorted(error) from error
@@ -94,7 +97,7 @@ class Client:
         return Fault(Reason.CONTENT_FILTER if filtered else Reason.REFUSED, said)
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """The first line of what an error says."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
