@@ -46,9 +46,6 @@ class Asker:
                 row = dataclasses.replace(before, attempt=row.attempt, status=Status.OK, reason=None, detail=None)
             row = await self._scored(asked.question, row)
         except Fault as fault:
-            known = self.journal.answer(row.question_id)
-            if known is not None and known.attempt == row.attempt:
-                row = known
             row = dataclasses.replace(row, status=fault.reason.status, reason=fault.reason, detail=fault.detail)
         self.journal.save(row)
         self._watch(row)
@@ -120,4 +117,6 @@ class Asker:
         elif row.reason not in (Reason.MEDIA_MISSING, Reason.MEDIA_UNREADABLE, Reason.MEDIA_TOO_LARGE):
             self._faults_in_a_row = 0
         if self._faults_in_a_row >= self.settings.stop_after:
-            raise EnvironmentFault(f"{self._faults_in_a_row} questions in a row have failed, the last: {row.reason}, {row.detail}.")
+            raise EnvironmentFault(
+                f"{self._faults_in_a_row} questions in a row have failed, the last: {row.reason}, {row.detail}."
+            )

@@ -74,7 +74,9 @@ class Client:
         except openai.APIConnectionError as error:
             if not isinstance(error.__cause__, httpx2.ConnectError):  # it was there: this question may be what breaks it
                 raise Fault(Reason.SERVER_ERROR, f"the connection broke: {_line(error.__cause__ or error)}") from error
-            raise EnvironmentFault(f"The server at {self._client.base_url.host} cannot be reached: {error.message}") from error
+            raise EnvironmentFault(
+                f"The server at {self._client.base_url.host} cannot be reached: {error.message}"
+            ) from error
         except openai.APIStatusError as error:
             raise self._sorted(error) from error
         except (openai.APIError, ValueError) as error:  # a body that is no JSON, or not the protocol's
@@ -105,7 +107,7 @@ def _line(error: BaseException) -> str:
 def _reply(raw: Any, completion: Any) -> Reply:
     choices = getattr(completion, "choices", None)
     message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
-    if message is None:
+    if not choices or message is None:
         raise Fault(Reason.MALFORMED, "the server's reply holds no message")
     content, finish = message.content, choices[0].finish_reason
     if finish == "content_filter":

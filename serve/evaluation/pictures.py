@@ -28,7 +28,10 @@ def parts(media: Media, settings: Settings) -> list[dict[str, Any]]:
     """
     data = media.read()
     if len(data) > settings.max_media_mb * 1e6:
-        raise Fault(Reason.MEDIA_TOO_LARGE, f"{media.media_id} has {len(data) / 1e6:.0f} MB, max_media_mb is {settings.max_media_mb:g}")
+        raise Fault(
+            Reason.MEDIA_TOO_LARGE,
+            f"{media.media_id} has {len(data) / 1e6:.0f} MB, max_media_mb is {settings.max_media_mb:g}",
+        )
     if not data:
         raise Fault(Reason.MEDIA_UNREADABLE, f"{media.media_id} is empty")
     if media.medium is Medium.IMAGE:
@@ -110,4 +113,3 @@ def _sampled(path: str, settings: Settings) -> Iterator[bytes]:
                 picture = DecodedPicture(frame, frame.time - origin_s)
                 edge = settings.max_edge_px or max(picture.width, picture.height)
                 yield to_jpeg(picture.small_rgb(edge))
-

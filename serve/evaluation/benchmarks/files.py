@@ -1,10 +1,10 @@
-"""Reading benchmarks' files: JSON, JSONL, CSV, Parquet (with pictures inside) and PathVQA's pickles, without running them."""
+"""Reading benchmarks' files: JSON, JSONL, CSV, Parquet (with pictures inside), and pickles without running them."""
 
 import csv
 import functools
 import hashlib
 import json
-import pickle  # noqa: S403 read by an unpickler that can make nothing but plain values
+import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,8 @@ def _cell(path: str, group: int, column: str, place: int) -> bytes:
     return data
 
 
-def json_of(path: Path, _: Sequence[str]) -> Any:
+def json_of(path: Path, _: Sequence[str] = ()) -> Any:
+    """What a JSON file says."""
     return json.loads(path.read_text(encoding="utf-8-sig"))
 
 

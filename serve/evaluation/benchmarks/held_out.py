@@ -56,7 +56,7 @@ def held_out(data: Path, settings: Settings) -> Iterator[Question]:
     if not chosen:
         videos = len({s.video_id for s in every})
         raise UsageError(
-            f"Of the {videos} videos of {data} that have pictures none is held out at a share of {settings.held_out_share:g}; "
+            f"Of the {videos} videos of {data} with pictures none is held out at a share of {settings.held_out_share:g}; "
             "--set held_out_share=1 asks about all."
         )
     descriptions = {s.clip_id: s.description[0] for s in chosen if s.description}
@@ -151,7 +151,9 @@ def _picture(out: str, video_id: str, image_id: str) -> bytes:
 def _of_export(data: Path) -> Iterator[Shown]:
     paths = sorted(data.glob("data/train-*.parquet"))
     if not paths:
-        raise UsageError(f"{data} is neither a dataset (it has no manifest.parquet) nor an export (no data/train-*.parquet).")
+        raise UsageError(
+            f"{data} is neither a dataset (it has no manifest.parquet) nor an export (no data/train-*.parquet)."
+        )
     for path in paths:
         table = rows(path, without=("image",))
         media = parquet_pictures(path, wanted=[i for i, row in enumerate(table) if row.get("image_id")])

@@ -60,9 +60,7 @@ def _by_question(path: Path, kind: str) -> dict[str, str]:
     return {need(r, "question_id", other, i): need(r, "text", other, i) for i, r in enumerate(rows(other))}
 
 
-def _pictured(
-    paths: Sequence[Path], name_key: str, folders: Sequence[str]
-) -> Iterator[tuple[Path, int, Row, Media]]:
+def _pictured(paths: Sequence[Path], name_key: str, folders: Sequence[str]) -> Iterator[tuple[Path, int, Row, Media]]:
     for path in paths:
         if path.suffix == ".parquet":
             found = rows(path, without=("image",))

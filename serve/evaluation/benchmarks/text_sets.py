@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import UsageError
-from serve.evaluation.benchmarks.files import json_of, find, need, numbered
+from serve.evaluation.benchmarks.files import find, json_of, need, numbered
 from serve.evaluation.config import Settings
 from serve.evaluation.question import Kind, Question
 
@@ -47,7 +47,9 @@ def pub_med_qa(data: Path, settings: Settings) -> Iterator[Question]:
             raise UsageError(f"Row {number + 1} of {path} is no article.")
         said = {str(v).strip().lower() for v in (row.get("final_decision"), truth.get(key)) if v}
         if len(said) != 1 or not said <= {"yes", "no", "maybe"}:
-            raise UsageError(f"Article {key} of {path} has {'no decision' if not said else 'the decisions ' + str(sorted(said))}.")
+            raise UsageError(
+                f"Article {key} of {path} has {'no decision' if not said else 'the decisions ' + str(sorted(said))}."
+            )
         contexts = row.get("CONTEXTS") or []
         yield Question(
             question_id=key,
@@ -62,7 +64,7 @@ def pub_med_qa(data: Path, settings: Settings) -> Iterator[Question]:
 
 def _table(path: Path) -> dict[str, Any]:
     try:
-        found = json_of(path, ())
+        found = json_of(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from error
     if not isinstance(found, dict):

@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 
 LETTERS = "ABCDEFGHIJ"
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*%?|[^\W\d_]+(?:['’][^\W\d_]+)*")  # noqa: RUF001 the typographic apostrophe
-_DENIALS = frozenset("not no never neither nor cannot without exclude excludes excluding excluded unlike isn't wasn't can't wrong".split())
-_CONNECTIVES = frozenset("because since as due given based which this these it the is was for with according".split())
-_COMMON = frozenset("a an the of in on and or is are it its this that to with by".split())
+_DENIALS = frozenset(
+    "not no never neither nor cannot without exclude excludes excluding excluded unlike isn't wasn't can't wrong".split()  # noqa: SIM905
+)
+_CONNECTIVES = frozenset("because since as due given based which this these it the is was for with according".split())  # noqa: SIM905
+_COMMON = frozenset("a an the of in on and or is are it its this that to with by".split())  # noqa: SIM905
 _SAID = (
     r"(?:answer|option|choice)(?:\s+(?:choice|option|letter))?\s*"
     r"(?:(?:is|was|would\s+be|should\s+be|must\s+be)\s*)?(?:[:=\-]\s*)?(?:(?:option|choice|letter)\s+)?"
@@ -75,7 +77,7 @@ def _head(text: str, count: int) -> tuple[int, str, str, str] | None:
 def _several(rest: str, count: int) -> bool:
     """Whether what follows a letter names a second one: "A, C", "A and B", "A/B"."""
     match = re.match(r"\s*(?:[,/&+]|and\b|or\b)\s*(?:and\b|or\b)?\s*\(?([A-Ja-j])\)?(?![\w'’])", rest)  # noqa: RUF001
-    return match is not None and _letter(match.group(1), count) is not None and not match.group(1) == "a"
+    return match is not None and _letter(match.group(1), count) is not None and match.group(1) != "a"
 
 
 def _leading_strong(text: str, texts: list[list[str]]) -> int | None:
@@ -182,7 +184,7 @@ def _mentioned(text: str, texts: list[list[str]]) -> int | None:
     """The one option whose text the reply contains, not denied and not inside a longer option's text."""
     clauses = [tokens(c) for c in re.split(r"[;:!?\n]|[.,](?!\d)", text)]
     said = [t for c in clauses for t in c]
-    begins = [sum(map(len, clauses[: i])) for i, c in enumerate(clauses) for _ in c]
+    begins = [sum(map(len, clauses[:i])) for i, c in enumerate(clauses) for _ in c]
     spans = [(start, start + len(t), i) for i, t in enumerate(texts) for start in _places(said, t)]
     free = [s for s in spans if not any(o[0] <= s[0] and s[1] <= o[1] and o[1] - o[0] > s[1] - s[0] for o in spans)]
     named = {i for start, _, i in free if not _denied(said[max(begins[start], start - 4) : start])}

@@ -11,14 +11,19 @@ THREE = ("yes", "no", "maybe")
 @pytest.mark.parametrize(
     ("reply", "wanted"),
     [
-        ("yes", "yes"), ("Yes.", "yes"), ("NO", "no"), ("No, it is not enlarged.", "no"), ("**Yes**", "yes"), ('"No"', "no"),
-        ("Yes, there is no effusion on the right.", "yes"), ("No it is not", "no"), ("Answer: yes", "yes"), ("(No)", "no"),
-        ("The answer is no.", "no"), ("Answer is: Yes", "yes"), ("No - the lung is clear", "no"), ("Yes\nNo\nYes", "yes"),
+        ("yes", "yes"), ("Yes.", "yes"), ("NO", "no"), ("No, it is not enlarged.", "no"), ("**Yes**", "yes"),
+        ('"No"', "no"),
+        ("Yes, there is no effusion on the right.", "yes"), ("No it is not", "no"), ("Answer: yes", "yes"),
+        ("(No)", "no"),
+        ("The answer is no.", "no"), ("Answer is: Yes", "yes"), ("No - the lung is clear", "no"),
+        ("Yes\nNo\nYes", "yes"),
         ("The vessel is patent. Therefore, yes.", "yes"), ("The heart is large.\nNo", "no"), ("\\boxed{no}", "no"),
-        ('{"answer": "yes"}', "yes"), ("No, not normal", "no"), ("Yes because the valve is thick", "yes"), ("no.", "no"),
+        ('{"answer": "yes"}', "yes"), ("No, not normal", "no"), ("Yes because the valve is thick", "yes"),
+        ("no.", "no"),
         ("<think>no</think> Yes", "yes"), ("Looking closely, the answer is: yes.", "yes"), ("No there is none", "no"),
         # the published faults
-        ("Normal heart", None), ("Normal", None), ("Nodule in the left lung", None), ("Not enlarged", None), ("Nothing", None),
+        ("Normal heart", None), ("Normal", None), ("Nodule in the left lung", None), ("Not enlarged", None),
+        ("Nothing", None),
         ("Yesterday's film was clear", None), ("None", None), ("There is not enough to say", None), ("North", None),
         # a noun behind "no": "Is the lung normal?" - "No abnormality is seen." would mean yes
         ("No abnormality is seen", None), ("No evidence of pneumothorax", None), ("no fracture", None),
@@ -35,7 +40,8 @@ def test_replies(reply, wanted):
 
 @pytest.mark.parametrize(
     ("reply", "wanted"),
-    [("Maybe.", "maybe"), ("maybe, the sample is small", "maybe"), ("yes or maybe", None), ("No.", "no"), ("May be", None)],
+    [("Maybe.", "maybe"), ("maybe, the sample is small", "maybe"), ("yes or maybe", None), ("No.", "no"),
+        ("May be", None)],
 )
 def test_three_words(reply, wanted):
     assert say(reply, THREE) == wanted
@@ -47,7 +53,10 @@ def test_every_plain_form_is_read(word, form):
         assert say(form.format(shown), THREE) == word
 
 
-@given(st.from_regex(r"\A(?:No|Yes)[a-z]{1,8}(?: [a-z]{3,8}){0,3}\Z").filter(lambda t: t.casefold().split()[-1] not in YES_NO))
+long_words = st.from_regex(r"\A(?:No|Yes)[a-z]{1,8}(?: [a-z]{3,8}){0,3}\Z")
+
+
+@given(long_words.filter(lambda t: t.casefold().split()[-1] not in YES_NO))
 def test_a_longer_word_is_neither(reply):
     assert say(reply, YES_NO) is None
 
