@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cluster.evaluation_cli import evaluate_app, slice_clips
 from pipelines import recipes
 from pipelines.config import Config
 from pipelines.errors import EnvironmentFault, UsageError
@@ -23,6 +24,8 @@ models_app = typer.Typer(help="Models of the starter recipe.", no_args_is_help=T
 app.add_typer(train_app, name="train")
 app.add_typer(vocabulary_app, name="vocabulary")
 app.add_typer(models_app, name="models")
+app.add_typer(evaluate_app, name="evaluate")
+app.command("slice")(slice_clips)
 
 Videos = Annotated[
     str, typer.Argument(help="Folder, glob, file, s3:// or https:// address, or a manifest (.csv, .jsonl, .parquet).")

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx2
+import msgspec
 import openai
 
 from pipelines.errors import EnvironmentFault, UsageError
@@ -68,7 +69,6 @@ class Client:
                 messages=list(messages),  # type: ignore[arg-type]
                 **options,
             )
-            completion = raw.parse()
         except openai.APITimeoutError as error:
             raise Fault(Reason.TIMEOUT, "no reply in time") from error
         except openai.APIConnectionError as error:
@@ -79,9 +79,7 @@ class Client:
             ) from error
         except openai.APIStatusError as error:
             raise self._sorted(error) from error
-        except (openai.APIError, ValueError) as error:  # a body that is no JSON, or not the protocol's
-            raise Fault(Reason.MALFORMED, f"the server's reply is not of the protocol: {_line(error)}") from error
-        return _reply(raw, completion)
+        return _reply(raw)
 
     def _sorted(self, error: openai.APIStatusError) -> Exception:
         status, said = error.status_code, f"{error.status_code}: {_line(error)}"
@@ -104,22 +102,43 @@ def _line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def _reply(raw: Any, completion: Any) -> Reply:
-    choices = getattr(completion, "choices", None)
-    message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
-    if not choices or message is None:
-        raise Fault(Reason.MALFORMED, "the server's reply holds no message")
-    content, finish = message.content, choices[0].finish_reason
-    if finish == "content_filter":
+class _Message(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Completion(msgspec.Struct):
+    """What is read of a reply, checked: the official client takes whatever comes."""
+
+    choices: list[_Choice]
+    usage: _Usage | None = None
+
+
+def _reply(raw: Any) -> Reply:
+    try:
+        completion = msgspec.json.decode(raw.content, type=_Completion)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Fault(Reason.MALFORMED, f"the server's reply is not of the protocol: {_line(error)}") from error
+    if not completion.choices:
+        raise Fault(Reason.MALFORMED, "the server's reply holds no choice")
+    choice = completion.choices[0]
+    if choice.finish_reason == "content_filter":
         raise Fault(Reason.CONTENT_FILTER, "the server withheld its reply")
-    if content is not None and not isinstance(content, str):
-        raise Fault(Reason.MALFORMED, "the server's message is no text")
-    usage = completion.usage
+    usage = completion.usage or _Usage()
     return Reply(
-        text=content or "",
-        finish_reason=finish,
+        text=choice.message.content or "",
+        finish_reason=choice.finish_reason,
         latency_s=raw.elapsed.total_seconds(),
         retries=raw.retries_taken,
-        prompt_tokens=usage.prompt_tokens if usage else None,
-        completion_tokens=usage.completion_tokens if usage else None,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
     )

@@ -1,7 +1,7 @@
 """What a person sees: the table, the share that needs no looking, a comparison, a progress bar."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import rich.progress
@@ -10,7 +10,10 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from serve.evaluation.compare import Comparison
+from serve.evaluation.slicing import Slice
 from serve.evaluation.table import ALL, Line, Table
+
+MOST_ROWS = 40
 
 
 def console() -> Console:
@@ -20,10 +23,10 @@ def console() -> Console:
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Callable[[int, int], None]]:
+def progress(what: str = "questions") -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error, on a terminal."""
     bar = rich.progress.Progress(
-        rich.progress.TextColumn("questions"),
+        rich.progress.TextColumn(what),
         rich.progress.BarColumn(),
         rich.progress.MofNCompleteColumn(),
         rich.progress.TimeRemainingColumn(),
@@ -31,7 +34,7 @@ def progress() -> Iterator[Callable[[int, int], None]]:
         transient=True,
         disable=not Console(stderr=True).is_terminal,
     )
-    task = bar.add_task("questions", total=None)
+    task = bar.add_task(what, total=None)
     with bar:
         yield lambda done, of: bar.update(task, completed=done, total=of)
 
@@ -110,6 +113,19 @@ def print_comparison(found: Comparison) -> None:
         _say(out, f"left out: {found.left_out} questions that failed or were not asked in one of the runs")
     for note in found.notes:
         _say(out, f"note: {note}")
+
+
+def print_slices(rows: Sequence[Slice], folder: Path) -> None:
+    """What was cut, and every clip that was not."""
+    out = console()
+    bad = [r for r in rows if r.status != "ok"]
+    for row in bad[:MOST_ROWS]:
+        _say(out, f"{row.name}: {row.reason}, {row.detail} ({row.rows} rows)")
+    if len(bad) > MOST_ROWS:
+        _say(out, f"... and {len(bad) - MOST_ROWS} more")
+    new = sum(r.is_new and r.status == "ok" for r in rows)
+    _say(out, f"{len(rows)} clips = {new} cut now + {len(rows) - len(bad) - new} there before + {len(bad)} failed")
+    _say(out, f"rows: {folder}/slices.parquet")
 
 
 def _say(out: Console, text: str) -> None:

@@ -1,6 +1,6 @@
 """Which of the lettered options a reply chooses, or none.
 
-Standard library only: `preceptor evaluate export-lmms` copies this file's text, so that others score with the same code.
+Standard library only: `preceptor evaluate export-lmms` copies this file, so that others score with the same code.
 A letter counts only where it stands as a choice: "Aortic valve ..." is not A, "A large mass" is not A, "E. coli" is not E.
 """
 

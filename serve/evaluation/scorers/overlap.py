@@ -1,4 +1,7 @@
-"""How far an open answer agrees with the expected one: exact, F1, precision and recall over words."""
+"""How far an open answer agrees with the expected one: exact, F1, precision and recall over words.
+
+Standard library only, as `choice`.
+"""
 
 import re
 import unicodedata

@@ -1,6 +1,8 @@
 """Whether a reply says yes or no (or maybe), or neither. There is no default.
 
 "Normal ..." is not no; "No abnormality is seen" answers no question with no: there the word belongs to a noun.
+
+Standard library only, as `choice`.
 """
 
 import re
