@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 
 _BATCH = 200
 
@@ -51,6 +50,8 @@ def _unanimous(value: float, sources: int, confidence: float) -> Estimate:
     """All right or all wrong says less than certainty: the exact interval for as many sources."""
     if value not in (0.0, 1.0):
         return Estimate(value=value, low=None, high=None, method="none")
+    import scipy.stats
+
     interval = scipy.stats.binomtest(round(value * sources), sources).proportion_ci(confidence, method="exact")
     return Estimate(value=value, low=float(interval.low), high=float(interval.high), method="exact")
 
@@ -92,6 +93,8 @@ def _quotient(a: np.ndarray, of_a: np.ndarray, b: np.ndarray, of_b: np.ndarray) 
 
 def p_value(first: Sequence[Point], second: Sequence[Point], *, seed: int, resamples: int) -> float | None:
     """Two-sided: how often a difference this large comes about if each source's two results are exchanged by chance."""
+    import scipy.stats
+
     if not first:
         return None
     (a, b), _ = _sums([first, second])
@@ -124,6 +127,8 @@ def _sums(runs: Sequence[Sequence[Point]]) -> tuple[list[np.ndarray], list[np.nd
 def _bootstrap(
     samples: Sequence[np.ndarray], of_sums: object, seed: int, resamples: int, confidence: float
 ) -> tuple[float | None, float | None]:
+    import scipy.stats
+
     def statistic(*drawn: np.ndarray, axis: int = -1) -> np.ndarray:
         return np.asarray(of_sums(*(d.sum(axis=axis) for d in drawn)))  # type: ignore[operator]
 

@@ -65,6 +65,12 @@ def need(row: Row, key: str, path: Path, number: int) -> str:
     return text
 
 
+def identity(row: Row, number: int, *keys: str) -> str:
+    """The row's own id under the first of `keys` that it has, else its number in the file; 0 is an id too."""
+    given = (str(row[k]).strip() for k in keys if row.get(k) is not None)
+    return next((g for g in given if g), str(number))
+
+
 def beside(path: Path, name: str, folders: Sequence[str]) -> Path | None:
     """The file called `name` in one of `folders` beside `path` or beside its parents; never outside of them."""
     for base in (path.parent, path.parent.parent, path.parent.parent.parent):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipelines.errors import UsageError
-from serve.evaluation.benchmarks.files import PICTURES, Row, beside, find, need, numbered, parquet_pictures, rows
+from serve.evaluation.benchmarks.files import PICTURES, Row, beside, find, identity, need, numbered, parquet_pictures, rows
 from serve.evaluation.config import Settings
 from serve.evaluation.question import Kind, Media, Medium, Question, file_media
 
@@ -15,7 +15,7 @@ def vqa_rad(data: Path, settings: Settings) -> Iterator[Question]:
     for path, number, row, media in _pictured(paths, "image_name", ("VQA_RAD Image Folder", *PICTURES)):
         if "phrase_type" in row and not str(row["phrase_type"]).strip().startswith("test"):
             continue
-        yield _question(path, number, row, media, str(row.get("qid") or f"{path.stem}:{number}"), row.get("answer_type"))
+        yield _question(path, number, row, media, identity(row, number, "qid"), row.get("answer_type"))
 
 
 def path_vqa(data: Path, settings: Settings) -> Iterator[Question]:
@@ -29,7 +29,7 @@ def slake(data: Path, settings: Settings) -> Iterator[Question]:
     """`test.json` with pictures in `imgs`; questions of `language` (published results: English)."""
     for path, number, row, media in _pictured(find(data, ("test.json", "**/test.json")), "img_name", PICTURES):
         if settings.language in ("all", row.get("q_lang", "en")):
-            yield _question(path, number, row, media, str(row.get("qid") or number), row.get("answer_type"))
+            yield _question(path, number, row, media, identity(row, number, "qid"), row.get("answer_type"))
 
 
 def quilt(data: Path, settings: Settings) -> Iterator[Question]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.errors import UsageError
-from serve.evaluation.benchmarks.files import Row, beside, find, need, numbered
+from serve.evaluation.benchmarks.files import Row, beside, find, identity, need, numbered
 from serve.evaluation.config import Settings
 from serve.evaluation.question import Kind, Media, Medium, Question, file_media
 
@@ -17,7 +17,7 @@ def surgery_video_qa(data: Path, settings: Settings) -> Iterator[Question]:
     for path, number, row in numbered(find(data, ("surgeryvideoqa*.jsonl", "*.jsonl", "data/test-*.parquet", "*.parquet"))):
         name = need(row, "video", path, number)
         yield Question(
-            question_id=str(row.get("id") or number),
+            question_id=identity(row, number, "id"),
             source_id=need(row, "video_id", path, number),
             text=need(row, "question", path, number),
             kind=Kind.OPEN,
@@ -35,7 +35,7 @@ def mimic_echo_qa(data: Path, settings: Settings) -> Iterator[Question]:
         bare = tuple(o.casefold() for o in options)
         is_word = tuple(sorted(bare, key=len, reverse=True)) in [tuple(sorted(w, key=len, reverse=True)) for w in _WORDS]
         yield Question(
-            question_id=str(row.get("messages_id") or row.get("id") or number),
+            question_id=identity(row, number, "messages_id", "id"),
             source_id=_study(name),
             text=need(row, "question", path, number),
             kind=Kind.WORD if is_word else Kind.OPTIONS,
@@ -94,7 +94,7 @@ def vidrip(data: Path, settings: Settings) -> Iterator[Question]:
             raise UsageError(f"Row {number + 1} of {path} has neither 'video_name' nor 'video'.")
         for turn, (question, answer) in enumerate(_turns(row, path, number)):
             yield Question(
-                question_id=f"{row.get('id', number)}" + (f":{turn}" if turn else ""),
+                question_id=identity(row, number, "id") + (f":{turn}" if turn else ""),
                 source_id=name,
                 text=question,
                 kind=Kind.OPEN,
