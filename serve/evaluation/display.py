@@ -104,7 +104,7 @@ def print_comparison(found: Comparison) -> None:
     if found.difference is None:
         _say(out, "no question has an answer in both runs")
     else:
-        bounds = _interval(found.low, found.high) or " (no interval: fewer than two sources)"
+        bounds = _interval(found.low, found.high) or " (no interval)"
         chance = "" if found.p_value is None else f", p = {found.p_value:.4f}"
         over = f"{found.questions} questions, {found.sources} sources"
         _say(out, f"B - A: {100 * found.difference:+.1f}{bounds}{chance} over {over}")

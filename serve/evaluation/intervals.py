@@ -23,7 +23,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A value with its interval; the bounds are None where nothing can be said (fewer than two sources)."""
+    """A value with its interval; the bounds are None where nothing can be said: one source, or all sources alike."""
 
     value: float
     low: float | None
@@ -64,7 +64,7 @@ def difference(
         return None
     (a, b), (of_a, of_b) = _sums([first, second])
     value = float(b.sum() / of_b.sum() - a.sum() / of_a.sum())
-    if len(a) < 2:
+    if len(a) < 2 or np.ptp(b / of_b - a / of_a) == 0:  # every source says the same: no draw says how sure that is
         return Estimate(value=value, low=None, high=None, method="none")
     low, high = _bootstrap((a, of_a, b, of_b), lambda s, o, t, p: t / p - s / o, seed, resamples, confidence)
     return Estimate(value=value, low=low, high=high, method="bootstrap")
@@ -80,7 +80,7 @@ def quotient(
     if not b.sum():
         return None
     value = float((a.sum() / of_a.sum()) / (b.sum() / of_b.sum()))
-    if len(a) < 2 or np.count_nonzero(b) < 2:
+    if len(a) < 2 or np.count_nonzero(b) < 2 or np.ptp(a * b.sum() - b * a.sum()) == 0:
         return Estimate(value=value, low=None, high=None, method="none")
     low, high = _bootstrap((a, of_a, b, of_b), _quotient, seed, resamples, confidence)
     return Estimate(value=value, low=low, high=high, method="bootstrap")
