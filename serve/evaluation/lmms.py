@@ -54,11 +54,7 @@ def export_lmms(dataset: Path, target: Path, name: str | None, settings: Setting
                 prompt_version=VERSION,
             )
         )
-        (temporary / "utils.py").write_text(
-            _template("lmms_utils.py.j2").render(
-                groups=repr(tuple(groups))
-            )
-        )
+        (temporary / "utils.py").write_text(_template("lmms_utils.py.j2").render())
         for scorer in ("choice", "word", "overlap"):
             shutil.copyfile(_SCORERS / f"{scorer}.py", temporary / f"preceptor_{scorer}.py")
         temporary.replace(target)
