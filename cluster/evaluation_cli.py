@@ -21,18 +21,18 @@ Changes = Annotated[
 @evaluate_app.callback()
 def evaluate(
     context: typer.Context,
-    url: Annotated[str | None, typer.Option(help="Address, with its /v1. The key is read from PRECEPTOR_API_KEY.")] = None,
+    url: Annotated[str | None, typer.Option(help="Address with its /v1; its key is read from PRECEPTOR_API_KEY.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name there.")] = None,
     benchmark: Annotated[
         str | None,
         typer.Option(
-            help="SurgeryVideoQA, MIMICEchoQA, ViDRiP, VQA-RAD, PathVQA, SLAKE, Quilt, MedQA or PubMedQA; or the folder of a "
-            "dataset or export: its held-out videos are asked about."
+            help="SurgeryVideoQA, MIMICEchoQA, ViDRiP, VQA-RAD, PathVQA, SLAKE, Quilt, MedQA or PubMedQA; or the folder of "
+            "a dataset or export: its held-out videos are asked about."
         ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="The benchmark's file or folder, pictures and clips beside it.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of results; else results/BENCHMARK/MODEL.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions; a later run goes on.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=512, help="Questions asked at a time.")] = 16,
     blind: Annotated[bool, typer.Option("--blind", help="Without pictures: what needs no looking.")] = False,
     shuffled: Annotated[bool, typer.Option("--shuffled", help="With another question's picture.")] = False,

@@ -29,8 +29,9 @@ COMMANDS = [
 def test_preceptor_commands_parse(command: str) -> None:
     words = shlex.split(command)[1:]
     group = typer.main.get_command(app)
-    while words and hasattr(group, "commands"):
+    while words and words[0] in getattr(group, "commands", {}):
         group = group.commands[words.pop(0)]
+    assert not hasattr(group, "commands") or words[0].startswith("--")  # no verb that does not exist
     context = group.make_context("preceptor", words, resilient_parsing=False)
     config = recipes.recipe(context.params.get("recipe") or "starter")
     with_settings(config, context.params.get("settings") or [])
