@@ -78,7 +78,7 @@ def _study(name: str) -> str:
 def echo_file(path: Path, name: str) -> Path | None:
     """The film behind a published path: rows say `mimic-iv-echo/...`, the files lie under `MIMICEchoQA/...`."""
     _, _, rest = name.partition("/")
-    for candidate in (name, f"MIMICEchoQA/{rest}", rest, name.rsplit("/", 1)[-1]):
+    for candidate in (name, rest, name.rsplit("/", 1)[-1]):
         found = candidate and beside(path, candidate, ("", "MIMICEchoQA", "videos", "clips"))
         if found:
             return found
