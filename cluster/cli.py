@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cluster.evaluation_cli import evaluate_app, slice_clips
 from cluster.serve_cli import serve_app
 from pipelines import recipes
 from pipelines.config import Config
@@ -29,6 +30,8 @@ app.add_typer(train_app, name="train")
 app.add_typer(vocabulary_app, name="vocabulary")
 app.add_typer(models_app, name="models")
 app.add_typer(serve_app, name="serve")
+app.add_typer(evaluate_app, name="evaluate")
+app.command("slice")(slice_clips)
 
 Videos = Annotated[
     str, typer.Argument(help="Folder, glob, file, s3:// or https:// address, or a manifest (.csv, .jsonl, .parquet).")
