@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from pipelines.errors import UsageError
+from pipelines.settings import with_settings
+from serve.evaluation.config import Condition, Settings
 
 evaluate_app = typer.Typer(
     invoke_without_command=True,
@@ -14,7 +16,7 @@ evaluate_app = typer.Typer(
 
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; a wrong key lists them all."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; `preceptor evaluate settings` lists them."),
 ]
 
 
@@ -52,7 +54,6 @@ def evaluate(
         raise UsageError("evaluate needs --url, --model and --benchmark (preceptor evaluate --help says more).")
     if blind and shuffled:
         raise UsageError("--blind and --shuffled are two runs: first the one, then the other.")
-    from serve.evaluation.config import Condition, settings_with
     from serve.evaluation.display import print_table, progress
     from serve.evaluation.results import runs_in
     from serve.evaluation.run import Evaluation
@@ -62,7 +63,7 @@ def evaluate(
     condition = Condition.BLIND if blind else Condition.SHUFFLED if shuffled else Condition.SHOWN
     wanted = Evaluation(
         url=url, model=model, benchmark=benchmark, data=data, out=out, limit=limit, concurrency=concurrency,
-        condition=condition, judge_url=judge_url, judge_model=judge_model, settings=settings_with(change or []),
+        condition=condition, judge_url=judge_url, judge_model=judge_model, settings=configured(change),
     )  # fmt: skip
     with progress() as tell:
         ask_all(wanted, tell)
@@ -84,11 +85,10 @@ def compare(
     import msgspec
 
     from serve.evaluation.compare import compare as paired
-    from serve.evaluation.config import settings_with
     from serve.evaluation.display import print_comparison
     from serve.evaluation.results import read_run
 
-    found = paired(read_run(run_a), read_run(run_b), settings_with(change or []))
+    found = paired(read_run(run_a), read_run(run_b), configured(change))
     print_comparison(found)
     if out is not None:
         out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2))
@@ -102,11 +102,24 @@ def export_lmms(
     change: Changes = None,
 ) -> None:
     """Write the held-out questions of a dataset as a task for lmms-eval, so that others can run it."""
-    from serve.evaluation.config import settings_with
     from serve.evaluation.lmms import export_lmms as export
 
-    number, task = export(dataset, out, name, settings_with(change or []))
+    number, task = export(dataset, out, name, configured(change))
     typer.echo(f"{number} questions in {out}; run them with: lmms-eval --include_path {out} --tasks {task} --model ...")
+
+
+@evaluate_app.command("settings")
+def list_settings(change: Changes = None) -> None:
+    """List every setting of `evaluate` with its value."""
+    from pipelines.settings import all_settings
+
+    for key, value in all_settings(configured(change)).items():
+        typer.echo(f"{key}={value}")
+
+
+def configured(changes: list[str] | None) -> Settings:
+    """The default evaluation with its changes."""
+    return with_settings(Settings(), changes or [], "preceptor evaluate settings")
 
 
 def slice_clips(

@@ -6,6 +6,9 @@ stays the same when videos are added.
 
 import hashlib
 
+HELD_OUT_SHARE = 0.2
+"""Of all videos, unless a setting says otherwise: training leaves out what evaluation asks about."""
+
 
 def is_held_out(video_id: str, share: float) -> bool:
     """Whether the video belongs to the held-out `share` (0 to 1) of all videos; a larger share contains the smaller."""

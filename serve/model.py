@@ -70,11 +70,11 @@ def _tensor_names(folder: Path) -> list[str]:
 
 
 def model_source(model: str) -> str:
-    """A folder or hub name that vLLM loads; `starter` is the packaged text model."""
+    """A folder or hub name that vLLM loads; `starter` is the starter VLM, made here if it is not yet in the cache."""
     if model == "starter":
-        from actors.starter_models import starter_text_model
+        from train.starter_vlm import starter_vlm
 
-        return str(starter_text_model())
+        return str(starter_vlm())
     if model.startswith((".", "/", "~")) and not Path(model).expanduser().is_dir():
         raise UsageError(f"There is no model folder {model}.")
     folder = Path(model).expanduser()

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 
 from pipelines.errors import UsageError
+from pipelines.split import HELD_OUT_SHARE
 
 PATCH_PX = 28
 """Side of what one visual token covers: two patches of 14."""
@@ -66,12 +67,17 @@ class DataSettings:
     """Sequences decoded ahead of the model."""
     threads: int = 2
     """... by this many threads in each worker."""
+    held_out_share: float = HELD_OUT_SHARE
+    """Of a curated dataset's videos: never learned from, so that `preceptor evaluate` may ask about them; 0 learns from all.
+    LLaVA files do not say which video they come from, and are taken whole."""
 
     def __post_init__(self) -> None:
         _at_least("data.max_tokens", self.max_tokens, 16)
         _at_least("data.window", self.window, 1)
         _at_least("data.prefetch", self.prefetch, 1)
         _at_least("data.threads", self.threads, 1)
+        if not 0 <= self.held_out_share < 1:
+            raise UsageError(f"data.held_out_share must be at least 0 and below 1, not {self.held_out_share}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,7 @@ def run(
             store.fs.delete_dir(store.path("index"))
         processor = load_processor(model, config.vision)
         encode = Encoder(processor, config.vision, config.data.max_tokens)
-        contents = index.build(store, ((s.name, sources.samples(s)) for s in named), encode)
+        contents = index.build(store, ((s.name, sources.samples(s, config.data.held_out_share)) for s in named), encode)
         for line in contents.lines():
             say(line)
         jobs = plan(store.out, config, contents)

@@ -1,8 +1,8 @@
 """Where samples come from: curated datasets, and conversation files in LLaVA's format. One video, or one item, at a time.
 
 A curated dataset gives a caption conversation for each relevant clip: about its picture, and about its film where the
-source video can be read. Questions and answers stand in `DATA/instruct/*.parquet`, if there are any: rows with `video_id`,
-`clip_id` and `turns`, a list of `{question, answer}`; they are asked of the picture and of the film.
+source video can be read. Questions and answers stand in `DATA/instruct/*.parquet`, if there are any
+(`pipelines.instruct_schema`); they are asked of the picture and of the film. Videos that are held out are left out whole.
 """
 
 import io
@@ -16,16 +16,17 @@ from decimal import Decimal
 from typing import Any
 
 import ijson
-import pyarrow as pa
-import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from pipelines import dataset
 from pipelines.errors import RowError, UsageError
 from pipelines.image_file import filesystem, image_path
+from pipelines.instruct_schema import QuestionAnswer
+from pipelines.instructed import Instructed
 from pipelines.media import is_remote
 from pipelines.schema import Clip, Status, Video
+from pipelines.split import is_held_out
 from pipelines.store import Store
 from train.media import film_length_and_size, picture_size
 from train.samples import CAPTION_PROMPTS, Found, LeftOut, Media, Sample, Turn, conversation
@@ -59,7 +60,7 @@ def parse(words: list[str]) -> tuple[Source, ...]:
     return tuple(found.values())
 
 
-def samples(source: Source) -> Found:
+def samples(source: Source, held_out_share: float) -> Found:
     """Every sample of the source, in a fixed order, and what is left out.
 
     Raises:
@@ -68,21 +69,25 @@ def samples(source: Source) -> Found:
     if source.uri.endswith((".json", ".jsonl")):
         return conversations(source.uri)
     if Store(source.uri).exists("manifest.parquet"):
-        return curated(source.uri)
+        return curated(source.uri, held_out_share)
     raise UsageError(f"{source.uri} is neither a curated dataset (it has no manifest.parquet) nor a .json or .jsonl file.")
 
 
-def curated(out: str) -> Found:
-    """The conversations of a curated dataset."""
+def curated(out: str, held_out_share: float) -> Found:
+    """The conversations of a curated dataset; of a video that is held out, only that it is."""
     out = Store(out).out
+    instructed = Instructed(out)
     for video in dataset.rows_in_order(out, Status.OK, _COLUMNS):
+        if is_held_out(video.video_id, held_out_share):
+            yield LeftOut(sample_id=video.video_id, reason="held_out", detail=f"a share of {held_out_share:g}, for evaluation")
+            continue
         rows = _picture_rows(out, video.video_id) if video.clips else {}
-        asked = _asked(out, video.video_id)
+        asked = instructed.conversations(video.video_id)
         for clip in sorted(video.clips, key=lambda c: (c.start_s, c.end_s, c.clip_id)):
             yield from _of_clip(out, video, clip, rows, asked.get(clip.clip_id, []))
 
 
-def _of_clip(out: str, video: Video, clip: Clip, rows: dict[str, int], asked: list[tuple[tuple[str, str], ...]]) -> Found:
+def _of_clip(out: str, video: Video, clip: Clip, rows: dict[str, int], asked: list[list[QuestionAnswer]]) -> Found:
     if clip.relevant is not None and clip.relevant.value == "irrelevant":
         yield LeftOut(sample_id=clip.clip_id, reason="irrelevant", detail=f"decided by {clip.relevant.decided_by}")
         return
@@ -97,8 +102,8 @@ def _of_clip(out: str, video: Video, clip: Clip, rows: dict[str, int], asked: li
         if caption:
             prompt = prompts[zlib.crc32(clip.clip_id.encode()) % len(prompts)]
             yield conversation(f"{clip.clip_id}/{media.kind}/caption", media, ((prompt, caption),))
-        for number, pairs in enumerate(asked):
-            yield conversation(f"{clip.clip_id}/{media.kind}/qa{number}", media, pairs)
+        for number, turns in enumerate(asked):
+            yield conversation(f"{clip.clip_id}/{media.kind}/qa{number}", media, tuple(t.words() for t in turns))
 
 
 def _picture(out: str, video: Video, clip: Clip, rows: dict[str, int]) -> Media | LeftOut:
@@ -128,23 +133,6 @@ def _picture_rows(out: str, video_id: str) -> dict[str, int]:
     with fs.open_input_file(path) as file:
         ids = pq.read_table(file, columns=["image_id"]).column("image_id").to_pylist()
     return {image_id: row for row, image_id in enumerate(ids)}
-
-
-def _asked(out: str, video_id: str) -> dict[str, list[tuple[tuple[str, str], ...]]]:
-    store = Store(out)
-    if not store.exists("instruct"):
-        return {}
-    try:
-        table = pads.dataset(store.path("instruct"), filesystem=store.fs, format="parquet").to_table(
-            columns=["clip_id", "turns"], filter=pads.field("video_id") == video_id
-        )
-        asked: dict[str, list[tuple[tuple[str, str], ...]]] = {}
-        for row in table.to_pylist():
-            pairs = tuple((t["question"], t["answer"]) for t in row["turns"])
-            asked.setdefault(row["clip_id"], []).append(pairs)
-    except (pa.ArrowException, KeyError, TypeError) as error:
-        raise UsageError(f"{out}/instruct cannot be read: {error}") from error
-    return {clip_id: sorted(several) for clip_id, several in asked.items()}
 
 
 def conversations(uri: str) -> Found:

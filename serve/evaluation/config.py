@@ -1,15 +1,12 @@
 """All settings of an evaluation, validated at birth; `--set key=value` changes one."""
 
-import hashlib
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
-
-import msgspec
 
 from pipelines.errors import UsageError
+from pipelines.settings import all_settings
+from pipelines.split import HELD_OUT_SHARE
 
 
 class Condition(StrEnum):
@@ -61,7 +58,7 @@ class Settings:
     open_score: OpenScore = OpenScore.AUTO
     language: str = "en"
     """Of SLAKE's questions: en, zh or all."""
-    held_out_share: float = 0.2
+    held_out_share: float = HELD_OUT_SHARE
     """Of a dataset's videos: questions are asked about these; 1 asks about all."""
     timeout_s: float = 300.0
     max_retries: int = 6
@@ -97,32 +94,6 @@ _OF_THE_RUN = frozenset({"timeout_s", "max_retries", "judge_tries", "stop_after"
 """Settings that change how a run goes, and no row."""
 
 
-def settings_with(changes: Sequence[str]) -> Settings:
-    """The defaults with each `key=value` changed.
-
-    Raises:
-        UsageError: naming the key or the value that is wrong.
-    """
-    tree: dict[str, Any] = msgspec.to_builtins(Settings())
-    for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals:
-            raise UsageError(f"--set takes key=value, not '{change}'.")
-        if key.strip() not in tree:
-            raise UsageError(f"There is no setting '{key.strip()}'; there are {', '.join(tree)}.")
-        tree[key.strip()] = text.strip()
-    try:
-        return msgspec.convert(tree, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        raise UsageError(f"{where.strip('`$.') or 'A setting'} has a wrong value: {what}.") from error
-
-
 def row_settings(settings: Settings) -> dict[str, str]:
     """The settings that change rows, flat."""
-    return {k: str(v) for k, v in msgspec.to_builtins(settings).items() if k not in _OF_THE_RUN}
-
-
-def fingerprint(flat: dict[str, str]) -> str:
-    """Sixteen hex digits over what makes rows."""
-    return hashlib.sha256(msgspec.json.encode(flat, order="sorted")).hexdigest()[:16]
+    return {k: v for k, v in all_settings(settings).items() if k not in _OF_THE_RUN}

@@ -8,7 +8,7 @@ from pathlib import Path
 import filelock
 
 from pipelines.errors import UsageError
-from serve.evaluation.config import fingerprint
+from pipelines.settings import fingerprint
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """The words of a question. The options always reach the model."""
 
+from pipelines.instruct_schema import lettered
 from serve.evaluation.question import Kind, Question
-from serve.evaluation.scorers.choice import LETTERS
 
 VERSION = "1"
 """Part of the fingerprint: change it with any wording here."""
@@ -13,8 +13,7 @@ def prompt(question: Question, open_instruction: str = SHORT) -> str:
     """Context, question, options, and what form of answer is wanted."""
     parts = [question.context, question.text]
     if question.kind is Kind.OPTIONS:
-        parts.append("\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, question.options, strict=False)))
-        parts.append("Answer with the letter of the right option.")
+        parts.append(lettered(question.options))
     elif question.kind is Kind.WORD:
         *some, last = question.options
         parts.append(f"Answer with {', '.join(some)} or {last} only.")

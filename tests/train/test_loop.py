@@ -60,7 +60,7 @@ def data(tmp_path_factory):
 def jobs(out, data, config):
     config = with_sources(config, data)
     encode = tiny.encoder(config.model, config.data.max_tokens)
-    contents = index.build(index.Store(str(out)), ((s.name, sources.samples(s)) for s in data), encode)
+    contents = index.build(index.Store(str(out)), ((s.name, sources.samples(s, 0.0)) for s in data), encode)
     return plan(str(out), config, contents)
 
 

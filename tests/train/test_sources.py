@@ -5,19 +5,21 @@ import json
 
 import numpy as np
 import PIL.Image
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipelines.errors import RowError, UsageError
 from pipelines.schema import Choice
+from pipelines.split import is_held_out
 from pipelines.store import Store
+from serve.evaluation.benchmarks import catalog
+from serve.evaluation.config import Settings
 from tests.media import write_video
 from tests.pipelines import datasets
 from tests.train import tiny
 from train import index, sources
 from train.chat import labels
-from train.config import VisionSettings
+from train.config import DataSettings, VisionSettings
 from train.media import film, film_length_and_size, picture
 from train.samples import LeftOut, Media, Sample, conversation
 from train.starter_vlm import starter_vlm
@@ -42,16 +44,15 @@ def dataset_with_film(out):
     video = dataclasses.replace(datasets.ok("talk", shown, clips), uri=str(path))
     video = dataclasses.replace(video, probe=dataclasses.replace(video.probe, width=160, height=120))
     datasets.build(out, [[video]], shown)
-    turns = [{"question": "Where?", "answer": "Left."}, {"question": "What?", "answer": "A lesion."}]
-    rows = [{"video_id": "talk", "clip_id": clips[1].clip_id, "turns": turns}]
-    (out / "instruct").mkdir()
-    pq.write_table(pa.Table.from_pylist(rows), out / "instruct" / "part.parquet")
+    turns = [("Where?", "Left.", ()), ("What?", "A lesion.", ("A cyst.", "A lesion."))]
+    rows = [datasets.turn("talk", clips[1].clip_id, n, q, a, o) for n, (q, a, o) in enumerate(turns)]
+    datasets.write_turns(out, rows[::-1])
     return str(out), clips
 
 
 def test_clips_become_conversations_about_picture_and_film(tmp_path, encode):
     out, clips = dataset_with_film(tmp_path / "out")
-    found = by_id(sources.curated(out))
+    found = by_id(sources.curated(out, 0.0))
     first, second, third = (c.clip_id for c in clips)
     assert set(found) == {f"{first}/image/caption", f"{first}/video/caption", f"{second}/image/qa0", f"{second}/video/qa0",
                           second, third}  # fmt: skip
@@ -62,9 +63,25 @@ def test_clips_become_conversations_about_picture_and_film(tmp_path, encode):
     assert picture(captioned.media[0]).size == (160, 120)
     asked = found[f"{second}/video/qa0"]
     assert [t.role for t in asked.turns] == ["user", "assistant"] * 2
+    assert asked.turns[0].parts == (None, "Where?")
+    lettered = "What?\n\nA. A cyst.\nB. A lesion.\n\nAnswer with the letter of the right option."
+    assert [t.parts for t in asked.turns[2:]] == [(lettered,), ("B. A lesion.",)]
     document = encode(asked)
     assert document.media[0].frames == 8  # vision.max_frames of the tests
     assert film(document.media[0], tiny.VISION).shape == (8, document.media[0].height, document.media[0].width, 3)
+
+
+def test_videos_that_evaluation_asks_about_are_never_learned_from(tmp_path):
+    out = tiny.curated(tmp_path / "out", videos=12, clips=1)
+    share = DataSettings().held_out_share
+    assert share == Settings().held_out_share
+    held = {f"v{i}" for i in range(12) if is_held_out(f"v{i}", share)}
+    assert 0 < len(held) < 12
+    found = list(sources.samples(sources.Source(name="x", uri=out), share))
+    assert {f.sample_id for f in found if isinstance(f, LeftOut) and f.reason == "held_out"} == held
+    assert {f.sample_id.split(":")[0] for f in found if isinstance(f, Sample)} == {f"v{i}" for i in range(12)} - held
+    questions = catalog.questions(*catalog.find(out, None), Settings())
+    assert {q.source_id for q in questions} == held
 
 
 def test_only_the_assistant_is_learned(encode):
@@ -132,7 +149,7 @@ def test_a_file_that_is_no_json_is_said_so(tmp_path):
     with pytest.raises(UsageError, match="not well-formed"):
         list(sources.conversations(str(tmp_path / "f.json")))
     with pytest.raises(UsageError, match="neither"):
-        sources.samples(sources.Source(name="x", uri=str(tmp_path)))
+        sources.samples(sources.Source(name="x", uri=str(tmp_path)), 0.2)
 
 
 def test_a_film_shows_what_a_player_shows(tmp_path):

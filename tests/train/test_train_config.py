@@ -34,6 +34,7 @@ def test_the_published_recipes():
         ("vision.min_side_px=50", "multiple of 28"),
         ("run.parallel=zero", "ddp or fsdp"),
         ("data.max_tokens=x", "max_tokens"),
+        ("data.held_out_share=1", "held_out_share"),
         ("recipe=hub", "no setting"),
     ],
 )

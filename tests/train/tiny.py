@@ -76,7 +76,7 @@ def config(folder: str, *, stage: Stage | None = None, **run: object) -> TrainCo
         model=folder,
         stages={"all": stage or Stage(rates=RATES, batch_packs=3, warmup=0.0)},
         vision=VISION,
-        data=DataSettings(max_tokens=256, window=8),
+        data=DataSettings(max_tokens=256, window=8, held_out_share=0.0),
         run=RunSettings(**{"gradient_checkpointing": False, "checkpoint_every_steps": 2, "threads": 1, **run}),  # type: ignore[arg-type]
     )
 

@@ -1,7 +1,7 @@
 """Questions about the held-out videos of one of our own datasets, or of an export of it.
 
 Each clip with a picture is asked for its modality, its body region and its description, with four options in seeded order;
-rows that `instruct` wrote into `DIR/instruct` are asked as they stand. The labels are the dataset's own: `labelled_by` says
+rows that `instruct` wrote into `DIR/instruct` are asked as they stand, each turn alone. The labels are the dataset's own: `labelled_by` says
 who decided them, and the table shows each kind of question apart.
 """
 
@@ -13,11 +13,12 @@ from pathlib import Path
 
 from pipelines import dataset
 from pipelines.errors import UsageError
+from pipelines.instructed import Instructed
 from pipelines.schema import Clip, ModelText, Status
 from pipelines.split import is_held_out
 from pipelines.stages.rules import MODALITIES, REGIONS
 from serve.evaluation.answer import Fault, Reason
-from serve.evaluation.benchmarks.files import need, numbered, parquet_pictures, rows
+from serve.evaluation.benchmarks.files import need, parquet_pictures, rows
 from serve.evaluation.config import Settings
 from serve.evaluation.question import Kind, Media, Medium, Question
 
@@ -176,26 +177,23 @@ def _pair(text: object, by: object) -> tuple[str, str] | None:
 
 
 def _instructed(data: Path, clips: dict[str, Shown]) -> Iterator[Question]:
-    """Rows of `DIR/instruct/*.parquet`: `clip_id, question, answer`, and where there are options `options`; who made them
-    stands in `model`, their family in `family`. Rows of clips that are not held out are for training.
-    """
-    for path, number, row in numbered(sorted((data / "instruct").glob("*.parquet"))):
-        shown = clips.get(need(row, "clip_id", path, number))
-        if shown is None:
-            continue
-        options = tuple(str(o) for o in row.get("options") or ())
-        answer = need(row, "answer", path, number)
-        is_word = answer.casefold().strip(" .") in ("yes", "no") and not options
-        if options and options.count(answer) != 1:
-            raise UsageError(f"Row {number + 1} of {path}: the answer is not exactly one of the options.")
-        yield Question(
-            question_id=str(row.get("question_id") or f"{shown.clip_id}/instruct:{path.stem}:{number}"),
-            source_id=shown.video_id,
-            text=need(row, "question", path, number),
-            kind=Kind.WORD if is_word else Kind.OPTIONS if options else Kind.OPEN,
-            answer=answer.casefold().strip(" .") if is_word else answer,
-            options=("yes", "no") if is_word else options,
-            media=(shown.media,),
-            group=str(row.get("family") or "instruct"),
-            labelled_by=str(row.get("model") or ""),
-        )
+    """The turns of `DIR/instruct` about these clips; those of clips that are not held out are for training."""
+    instructed = Instructed(str(data))
+    for video_id in dict.fromkeys(s.video_id for s in clips.values()):
+        for turn in instructed.of(video_id):
+            shown = clips.get(turn.clip_id)
+            if shown is None:  # a clip without a picture
+                continue
+            word = turn.answer.casefold().strip(" .")
+            is_word = word in ("yes", "no") and not turn.options
+            yield Question(
+                question_id=turn.question_id,
+                source_id=video_id,
+                text=turn.question,
+                kind=Kind.WORD if is_word else Kind.OPTIONS if turn.options else Kind.OPEN,
+                answer=word if is_word else turn.answer,
+                options=("yes", "no") if is_word else turn.options,
+                media=(shown.media,),
+                group=turn.family,
+                labelled_by=", ".join(p for p in (turn.source, turn.model) if p),
+            )

@@ -82,8 +82,9 @@ def _found(
 
 def _told(intervals: Sequence[Any], words: Sequence[Word], end_s: float) -> Any:
     """The whole film as one clip with all its pictures, its episodes and links made as the write stage makes them."""
-    from pipelines import recipes, schema
     from pipelines.stages.grounded import grounded as with_words
+
+    from pipelines import recipes, schema
 
     config = recipes.starter()
     pictures = tuple(

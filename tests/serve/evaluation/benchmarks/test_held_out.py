@@ -2,8 +2,6 @@ import dataclasses
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from pipelines.errors import UsageError
@@ -124,23 +122,19 @@ def test_rows_of_instruct_are_asked_as_they_stand(data):
     held = [q for q in load(data, held_out_share=0.5) if q.group == "modality"]
     clip_id = held[0].question_id.removesuffix("/modality")
     elsewhere = next(f"v{i}:000000000-000020000" for i in range(12) if not is_held_out(f"v{i}", 0.5))
-    (data / "instruct").mkdir()
     rows = [
-        {"clip_id": clip_id, "question": "Open?", "answer": "A cyst.", "options": None, "model": "t-1", "family": "qa"},
-        {"clip_id": clip_id, "question": "Which?", "answer": "b", "options": ["a", "b"], "model": "m", "family": "qa"},
-        {"clip_id": clip_id, "question": "Is it?", "answer": "Yes.", "options": None, "model": "m", "family": "qa"},
-        {"clip_id": elsewhere, "question": "Trained on", "answer": "x", "options": None, "model": "m", "family": "qa"},
+        datasets.turn(held[0].source_id, clip_id, 0, "Open?", "A cyst.", family="qa"),
+        datasets.turn(held[0].source_id, clip_id, 1, "Which?", "b", ("a", "b"), family="qa"),
+        datasets.turn(held[0].source_id, clip_id, 2, "Is it?", "Yes.", family="qa"),
+        datasets.turn(elsewhere.split(":")[0], elsewhere, 0, "Trained on", "x", family="qa"),
     ]
-    pq.write_table(pa.Table.from_pylist(rows), data / "instruct" / "rows.parquet")
+    datasets.write_turns(data, rows)
     asked = [q for q in load(data, held_out_share=0.5) if q.group == "qa"]
     assert [(q.kind, q.answer, q.options) for q in asked] == [
         (Kind.OPEN, "A cyst.", ()), (Kind.OPTIONS, "b", ("a", "b")), (Kind.WORD, "yes", ("yes", "no")),
     ]  # fmt: skip
     assert asked[0].media == held[0].media
-    assert asked[0].labelled_by == "t-1"
-    pq.write_table(pa.Table.from_pylist([rows[1] | {"answer": "c"}]), data / "instruct" / "rows.parquet")
-    with pytest.raises(UsageError, match="not exactly one of the options"):
-        load(data, held_out_share=0.5)
+    assert {q.labelled_by for q in asked} == {"model, m"}
 
 
 def test_nothing_to_ask_is_said(tmp_path, data):
