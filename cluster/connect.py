@@ -7,8 +7,6 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 
-from pipelines.config import Config
-
 
 def set_environment() -> None:
     """What Ray reads when it is first imported: call before any module that imports it.
@@ -24,7 +22,7 @@ def set_environment() -> None:
 
 
 @contextlib.contextmanager
-def cluster(config: Config) -> Iterator[None]:
+def cluster(config: object = None, *, logical_cpus: int | None = None) -> Iterator[None]:
     """Connect to the cluster in RAY_ADDRESS, or start one here and end it afterwards.
 
     A cluster of our own gets more logical CPUs than the machine has cores: every stage's actor, Ray's reader, its
@@ -40,7 +38,7 @@ def cluster(config: Config) -> Iterator[None]:
     else:
         ray.init(
             address="local",
-            num_cpus=max(8, 2 * (os.cpu_count() or 1)),
+            num_cpus=logical_cpus or max(8, 2 * (os.cpu_count() or 1)),
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.WARNING,

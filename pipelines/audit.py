@@ -124,7 +124,7 @@ def audit(out: str) -> Audit:
                 statuses[video.status] += 1
                 for clip in video.clips:
                     unlinked += (f"{clip.clip_id}: {wrong}" for wrong in _wrong_indices(clip))
-                    count.update(clips=1, pointing=bool(clip.episodes), linked=bool(clip.links))
+                    count.update(clips=1, pointing=int(bool(clip.episodes)), linked=int(bool(clip.links)))
                 whole.add(video, _check_images(out, video, broken))
         except UsageError as error:
             unreadable[path] = str(error)

@@ -2,15 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from pipelines.config import Config
 from pipelines.errors import UsageError
 
+AnyConfig = TypeVar("AnyConfig")
 
-def all_settings(config: Config) -> dict[str, str]:
+
+def all_settings(config: object) -> dict[str, str]:
     """Every setting, flat: `{"probe.min_duration_s": "60.0", ...}`."""
     flat: dict[str, str] = {}
 
@@ -39,23 +41,23 @@ def fingerprint(settings: dict[str, str]) -> str:
     return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()[:16]
 
 
-def with_settings(config: Config, assignments: Sequence[str]) -> Config:
-    """`config` with each `section.key=value` changed; the result is validated as a whole.
+def with_settings(config: AnyConfig, assignments: Sequence[str], listed_by: str = "preceptor settings") -> AnyConfig:
+    """`config` with each `section.key=value` changed; the result is validated as a whole. Lists take `a,b`.
 
     Raises:
         UsageError: naming the key or the value that is wrong.
     """
     tree = msgspec.to_builtins(config)
     for assignment in assignments:
-        _assign(tree, assignment)
+        _assign(tree, assignment, listed_by)
     try:
-        return msgspec.convert(tree, Config, strict=False)
+        return msgspec.convert(tree, type(config), strict=False)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
         raise UsageError(f"{where.strip('`$.') or 'A setting'} has a wrong value: {what}.") from error
 
 
-def _assign(tree: dict[str, Any], assignment: str) -> None:
+def _assign(tree: dict[str, Any], assignment: str, listed_by: str) -> None:
     key, equals, text = assignment.partition("=")
     if not equals:
         raise UsageError(f"--set takes key=value, not '{assignment}'.")
@@ -64,11 +66,14 @@ def _assign(tree: dict[str, Any], assignment: str) -> None:
     for part in parents:
         node = node.get(part) if isinstance(node, dict) else None
     if not isinstance(node, dict) or leaf not in node or isinstance(node[leaf], dict) or key.strip() == "recipe":
-        raise UsageError(f"There is no setting '{key.strip()}'; `preceptor settings` lists them all.")
-    node[leaf] = None if text.lower() in ("none", "null") else text
+        raise UsageError(f"There is no setting '{key.strip()}'; `{listed_by}` lists them all.")
+    if isinstance(node[leaf], list | tuple):
+        node[leaf] = [item.strip() for item in text.split(",") if item.strip()]
+    else:
+        node[leaf] = None if text.lower() in ("none", "null") else text
 
 
-def to_json(config: Config) -> bytes:
+def to_json(config: object) -> bytes:
     """The whole configuration, as saved beside the output."""
     return msgspec.json.format(msgspec.json.encode(config), indent=2)
 

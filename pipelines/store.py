@@ -14,7 +14,6 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from pipelines import settings as flat
-from pipelines.config import Config
 from pipelines.errors import UsageError
 from pipelines.image_file import filesystem
 from pipelines.sources import Input, is_same_source
@@ -86,7 +85,7 @@ class Store:
         finally:
             lock.release()
 
-    def open_config(self, config: Config, settings: dict[str, str]) -> str:
+    def open_config(self, config: object, settings: dict[str, str]) -> str:
         """The fingerprint under which this folder continues; a new folder takes the given settings.
 
         Raises:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from cluster.cli import app
+from cluster.cli import app, training
 from pipelines import recipes
 from pipelines.schema import Reason
 from pipelines.settings import with_settings
+from serve.config import ServeConfig
 from tests.pipelines import datasets
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,10 +31,20 @@ def test_preceptor_commands_parse(command: str) -> None:
     words = shlex.split(command)[1:]
     group = typer.main.get_command(app)
     while words and hasattr(group, "commands"):
+        if words[0] not in group.commands:
+            if not hasattr(group, "default_command"):
+                assert words[0].startswith("--"), words[0]  # no verb that does not exist
+                break
+            words.insert(0, group.default_command)
         group = group.commands[words.pop(0)]
     context = group.make_context("preceptor", words, resilient_parsing=False)
-    config = recipes.recipe(context.params.get("recipe") or "starter")
-    with_settings(config, context.params.get("settings") or [])
+    settings, recipe = context.params.get("settings") or [], context.params.get("recipe") or "starter"
+    if command.startswith(("preceptor train vlm", "preceptor train settings")):
+        training(recipe, settings, context.params.get("model"), context.params.get("data") or ())
+    elif command.startswith("preceptor serve"):
+        with_settings(ServeConfig(), settings)
+    else:
+        with_settings(recipes.recipe(recipe), settings)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Ten lectures guard what `preceptor bench grounding` measures on sixty; the bars are what these ten reached, less a margin."""
+"""Ten lectures guard what `preceptor bench grounding` measures on sixty: what these ten reached, less a margin."""
 
 from pathlib import Path
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import PIL.Image
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from pipelines.arrow import arrow_schema
 from pipelines.config import Config
 from pipelines.image_file import image_path
+from pipelines.instruct_schema import QuestionAnswer
 from pipelines.schema import (
     Box,
     Choice,
@@ -274,3 +276,17 @@ def sample() -> tuple[list[Video], list[Image]]:
         ended("broken", Reason.UNREADABLE, "screen", "moov atom not found"),
     ]
     return videos, [*liver, *lung, *knee]
+
+
+def turn(video_id: str, clip_id: str, number: int, question: str, answer: str, options: tuple[str, ...] = (),
+         family: str = "conversation") -> QuestionAnswer:  # fmt: skip
+    return QuestionAnswer(
+        video_id=video_id, clip_id=clip_id, turn=number, question=question, answer=answer, options=options, family=family,
+        source="model", prompt="qa@1", model="m", question_id=f"{clip_id}/{family}/{number}",
+    )  # fmt: skip
+
+
+def write_turns(out: Path, turns: Sequence[QuestionAnswer], name: str = "part", rows_in_a_group: int = 100) -> None:
+    (out / "instruct").mkdir(exist_ok=True)
+    table = pa.Table.from_pylist([msgspec.to_builtins(t) for t in turns], arrow_schema(QuestionAnswer))
+    pq.write_table(table, out / "instruct" / f"{name}.parquet", row_group_size=rows_in_a_group)

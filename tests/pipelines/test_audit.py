@@ -119,6 +119,7 @@ def test_episodes_and_links_must_name_what_their_clip_has(tmp_path: Path) -> Non
         ),
     )
     found = audit(datasets.build(tmp_path, [[datasets.ok("a", [shown], [clip])]], [shown]))
+    assert "clips 1: 1 with pointing episodes, 1 with sentences tied to pictures" in found.lines()
     assert found.broken_links == tuple(
         f"a:000000000-000020000: {wrong}"
         for wrong in ("episode 1 is of picture 1", "link 1 is to picture -1", "link 2 is to episode 2")

@@ -1,4 +1,4 @@
-"""The grounding bench, `preceptor bench grounding`: what scenes, rests, pictures, traces, episodes and alignment are worth."""
+"""The grounding bench, `preceptor bench grounding`: scenes, rests, pictures, traces, episodes and alignment, measured."""
 
 import argparse
 import dataclasses

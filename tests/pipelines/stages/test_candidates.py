@@ -39,7 +39,7 @@ def test_what_is_not_quiet_or_below_the_limit_or_too_large_is_none() -> None:
 def test_the_arms_of_a_cross_are_one_candidate_too() -> None:
     wide = np.full((270, 480), 100, np.uint8)
     shown = wide.copy()
-    for x, y, w, h in ((100, 108, 8, 2), (112, 108, 8, 2), (109, 98, 2, 8), (109, 112, 2, 8)):
+    for x, y, w, h in ((100, 108, 8, 2), (112, 108, 8, 2), (109, 98, 2, 8), (109, 112, 2, 8), (300, 10, 9, 9), (20, 240, 9, 9)):
         shown[y : y + h, x : x + w] = 250
     found = candidates(shown, wide, np.full(wide.shape, 10, np.uint8), np.full(wide.shape, 255, np.uint8))
     assert (100, 98, 20, 22) in {(c.x, c.y, c.width, c.height) for c in found}
@@ -47,11 +47,12 @@ def test_the_arms_of_a_cross_are_one_candidate_too() -> None:
 
 def test_a_part_of_something_larger_is_not_alone() -> None:
     shown = CLEAN.copy()
-    shown[20:60:6, 20:60] = 250
-    shown[20:60, 39:41] = CLEAN[20:60, 39:41]
-    shown[30:34, 36:39] = 250
-    shown[:, 48:] = CLEAN[:, 48:]
-    assert not all(c.alone for c in candidates(shown, CLEAN, LIMIT, QUIET))
+    for x in range(40, 75, 7):
+        for y in (20, 35, 50):
+            shown[y : y + 12, x : x + 4] = 250
+    found = {(c.x, c.y): c.alone for c in candidates(shown, CLEAN, LIMIT, QUIET)}
+    assert not found[54, 35]
+    assert found[40, 20]
 
 
 def test_sizes_may_differ_by_half_or_by_two_pixels() -> None:

@@ -101,7 +101,8 @@ def stable(start_s: float, end_s: float, image_id: str, trace: tuple[TracePoint,
 
 
 def test_a_clip_has_the_picture_shown_longest_in_it_and_the_cursor_over_it() -> None:
-    points = tuple(TracePoint(time_s=float(t), x=t, y=2.0 * t, confidence=1, state=CursorState.RESTING) for t in range(0, 40, 2))
+    state = CursorState.RESTING
+    points = tuple(TracePoint(time_s=float(t), x=t, y=2.0 * t, confidence=1, state=state) for t in range(0, 40, 2))
     pictures = [stable(0, 3, "slide"), stable(3, 8, "short"), stable(8, 30, "long", points)]
     seen = frames([0] * 6 + [1] * 34)
     (clip,) = make_clips("v", Domain.MRI, seen, spoken("word " * 40), pictures, SETTINGS)

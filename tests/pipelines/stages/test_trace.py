@@ -136,10 +136,10 @@ def test_memory_and_delay_are_bounded_by_the_window() -> None:
     pointer = Pointer()
     tracer = CursorTracer(pointer, window_s=2.0)
     held = [np.ascontiguousarray(luma[::2, ::2]) for luma in lumas(path(6, rest=0.2))]
-    for i in range(300):
+    for i in range(200):
         tracer.add(i / 10, held[i % len(held)], held[i % len(held)])
         assert len(tracer._samples) <= 21
-    assert tracer.spots[-1].time_s > 28
+    assert tracer.spots[-1].time_s > 17
     assert len(pointer.sightings) <= 48
 
 

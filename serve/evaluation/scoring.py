@@ -1,0 +1,43 @@
+"""From a reply to a score, without the judge: what was chosen, or how far the words agree."""
+
+from dataclasses import dataclass
+
+from serve.evaluation.answer import Part, Reason
+from serve.evaluation.config import OpenScore
+from serve.evaluation.question import Kind, Question
+from serve.evaluation.scorers.choice import choose
+from serve.evaluation.scorers.overlap import overlap
+from serve.evaluation.scorers.word import say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A score from 0 to 1; None with a reason where the reply chooses nothing."""
+
+    score: float | None
+    chosen: str | None = None
+    reason: Reason | None = None
+    parts: tuple[Part, ...] = ()
+
+
+def is_judged(question: Question, measure: OpenScore) -> bool:
+    """Whether the judge marks the question: only open ones, and only if there is a judge."""
+    return question.kind is Kind.OPEN and measure is OpenScore.JUDGE
+
+
+def score(question: Question, reply: str, measure: OpenScore) -> Scored:
+    """The score of a reply to a question that is not judged; for a judged one its parts alone."""
+    if not reply.strip():
+        return Scored(score=None, reason=Reason.EMPTY)
+    if question.kind is Kind.OPEN:
+        agreed = overlap(reply, question.answer)
+        parts = tuple(Part(name=n, value=getattr(agreed, n)) for n in ("exact", "f1", "precision", "recall"))
+        return Scored(score=None if measure is OpenScore.JUDGE else getattr(agreed, measure), parts=parts)
+    if question.kind is Kind.WORD:
+        chosen = say(reply, question.options)
+    else:
+        index = choose(reply, question.options)
+        chosen = None if index is None else question.options[index]
+    if chosen is None:
+        return Scored(score=None, reason=Reason.NO_CHOICE)
+    return Scored(score=float(chosen == question.answer), chosen=chosen)

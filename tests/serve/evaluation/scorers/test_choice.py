@@ -1,0 +1,103 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serve.evaluation.scorers import choice
+from serve.evaluation.scorers.choice import LETTERS, choose
+
+VALVES = ("Mitral valve", "Aortic valve", "Tricuspid valve", "Pulmonary valve")
+MASSES = ("Small cyst", "Large mass", "Normal tissue", "No lesion")
+BUGS = ("Staphylococcus aureus", "C. difficile", "E. coli", "B cell lymphoma", "Hepatitis E")
+GRADES = ("Stenosis", "Aortic stenosis", "Severe aortic stenosis", "None of these")
+SIZES = ("1 cm", "1.5 cm", "15 cm", "5 cm")
+STATES = ("Normal", "Abnormal", "Indeterminate", "Not visible")
+
+
+@pytest.mark.parametrize(
+    ("reply", "options", "wanted"),
+    [
+        # plain choices
+        ("B", VALVES, 1), ("b", VALVES, 1), ("B.", VALVES, 1), ("(B)", VALVES, 1), ("[B]", VALVES, 1),
+        ("B)", VALVES, 1),
+        ("**B**", VALVES, 1), ("`C`", VALVES, 2), ("B: Aortic valve", VALVES, 1), ("B. Aortic valve", VALVES, 1),
+        ("B Aortic valve", VALVES, 1), ("Answer: B", VALVES, 1), ("The answer is B.", VALVES, 1),
+        ("answer is (b)", VALVES, 1),
+        ("The correct answer is **D**", VALVES, 3), ("Option C", VALVES, 2), ("Option (C) is correct.", VALVES, 2),
+        ("\\boxed{D}", VALVES, 3), ('{"answer": "C"}', VALVES, 2), ("B\n\nBecause the leaflets are thick.", VALVES, 1),
+        ("The film shows a valve.\nAnswer: C", VALVES, 2), ("Answer: A because of the leaflets", VALVES, 0),
+        ("<think>Perhaps A.</think>B", VALVES, 1), ("I would choose (D).", VALVES, 3), ("Aortic valve", VALVES, 1),
+        ("aortic valve.", VALVES, 1), ("It is the aortic valve that is calcified.", VALVES, 1),
+        ("B) because it opens", VALVES, 1),
+        ("A) is wrong because it closes; the answer is B", VALVES, 1), ("Answer: A. No wait.\nAnswer: B", VALVES, 1),
+        ("B. Aortic valve\n\nQuestion: next one?\nAnswer: A", VALVES, 1),
+        # the published fault: a word that begins with an option's letter
+        ("Aortic valve is severely stenotic", VALVES, 1), ("Dilated aorta", VALVES, None),
+        ("Calcified leaflets", VALVES, None),
+        ("Atrial enlargement", VALVES, None), ("Before the scan nothing was seen", VALVES, None),
+        # the article
+        ("A large mass", MASSES, 1), ("A large mass is seen", MASSES, 1), ("a large mass", MASSES, 1),
+        ("A tumour", MASSES, None),
+        ("A patient with a tumour", MASSES, None), ("The answer is a large mass", MASSES, 1),
+        ("Answer: A large mass", MASSES, 1), ("A", MASSES, 0), ("I see a tumour", MASSES, None),
+        ("A 5 mm nodule", MASSES, None),
+        # letters inside names
+        ("E. coli", BUGS, 2), ("E. coli infection is likely", BUGS, 2), ("C. difficile", BUGS, 1),
+        ("B cell lymphoma", BUGS, 3),
+        ("Hepatitis E", BUGS, 4), ("C. tetani", BUGS, None), ("E. histolytica", BUGS, None),
+        ("B-cells are increased", BUGS, None),
+        ("Vitamin D deficiency", VALVES, None), ("D. B cell lymphoma", BUGS, 3), ("B", BUGS, 1),
+        # one option inside another
+        ("Aortic stenosis", GRADES, 1), ("Severe aortic stenosis", GRADES, 2),
+        ("This is severe aortic stenosis.", GRADES, 2),
+        ("There is stenosis", GRADES, 0), ("B. Aortic stenosis", GRADES, 1),
+        # numbers
+        ("1.5 cm", SIZES, 1), ("It measures 1.5 cm", SIZES, 1), ("About 15 cm", SIZES, 2), ("1 cm", SIZES, 0),
+        # normal and abnormal, denials
+        ("Normal", STATES, 0), ("Abnormal", STATES, 1), ("The study is abnormal.", STATES, 1),
+        ("It is not normal", STATES, None),
+        ("Not normal, rather indeterminate", STATES, 2), ("It cannot be normal; abnormal.", STATES, 1),
+        ("Normal tissue", MASSES, 2), ("No lesion", MASSES, 3), ("No lesion is seen", MASSES, 3),
+        # several, or a contradiction: no choice
+        ("A, C", VALVES, None), ("A and B", VALVES, None), ("B or C", VALVES, None), ("A/B", VALVES, None),
+        ("Answer: A and C", VALVES, None), ("A. Aortic valve", VALVES, None), ("Answer: C. Mitral valve", VALVES, None),
+        ("Mitral valve and aortic valve", VALVES, None), ("Mitral valve or aortic valve", VALVES, None),
+        ("Either (A) or (B)", VALVES, None), ("The answer is not B", VALVES, None),
+        # nothing there
+        ("", VALVES, None), ("   ", VALVES, None), ("I cannot see the picture.", VALVES, None), ("F", VALVES, None),
+        ("E", VALVES, None), ("1", VALVES, None), ("As an AI model, I am not able to answer.", VALVES, None),
+        ("All of the above", VALVES, None), ("Choose A, B, C, or D.", VALVES, None), ("...", VALVES, None),
+    ],
+)  # fmt: skip
+def test_replies(reply, options, wanted):
+    assert choose(reply, options) == wanted
+
+
+GRAMMAR = {*choice._COMMON, *choice._DENIALS, *choice._CONNECTIVES, "answer", "option", "choice", "letter", "seen", "here"}
+words = st.text(alphabet="bcdefghijklmnoqrstuvwxyz", min_size=4, max_size=9).filter(lambda w: w not in GRAMMAR)
+option_sets = st.lists(words, min_size=2, max_size=6, unique=True)
+
+
+@given(option_sets, st.data(), st.sampled_from(["{0}", "{0}.", "({0})", "**{0}**", "Answer: {0}", "{0}. {1}", "{0}) {1}",
+                                               "The answer is {0}. {1}", "{1}", "{1}.", "The answer is {1}"]))  # fmt: skip
+def test_every_plain_form_of_every_option_is_read(options, data, form):
+    index = data.draw(st.integers(0, len(options) - 1))
+    assert choose(form.format(LETTERS[index], options[index]), options) == index
+
+
+@given(option_sets, words)
+def test_a_word_is_never_a_letter(options, word):
+    reply = f"{word.capitalize()} is seen here"
+    expected = options.index(word) if word in options else None
+    assert choose(reply, options) == expected
+
+
+@given(st.text(max_size=80), option_sets)
+def test_any_text_gives_an_option_or_none(reply, options):
+    assert choose(reply, options) in (None, *range(len(options)))
+
+
+@given(option_sets, st.data())
+def test_two_options_are_no_choice(options, data):
+    first, second = data.draw(st.permutations(range(len(options))))[:2]
+    assert choose(f"{LETTERS[first]}. {options[second]}", options) is None
+    assert choose(f"It is {options[first]} with {options[second]}", options) is None

@@ -1,0 +1,129 @@
+"""What is to be done and what was: a stage as the driver planned it, and each step's account over all workers."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.errors import EnvironmentFault
+from train.batch import Batch
+from train.checkpoint import State
+from train.config import TrainConfig
+from train.index import Stream
+from train.log import Step
+from train.model import Means, peak_flops
+from train.sampler import Pack, Plan, Ref
+
+BYTES = 4
+"""Of a sample's check number: sums of millions of them stay exact in float64."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One stage, as the driver planned it."""
+
+    out: str
+    config: TrainConfig
+    stage: str
+    number: int
+    start: str
+    """The weights it begins with: `starter`, a folder, an address or a name."""
+    streams: tuple[Stream, ...]
+    plan: Plan
+    total_steps: int
+    final: bool
+    """Its model is the run's."""
+
+    @property
+    def target(self) -> tuple[str, ...]:
+        """Where its model goes, under `out`."""
+        return ("model",) if self.final else ("stages", f"{self.number}_{self.stage}")
+
+    def name(self, ref: Ref) -> str:
+        """A sample's name in the log."""
+        stream = self.streams[ref.stream]
+        return f"{stream.source}.{stream.kind}:{ref.row}"
+
+
+def check(key: str, refs: tuple[Ref, ...]) -> float:
+    """A number for these samples: whoever trained them can prove it by sums."""
+    total = 0
+    for ref in refs:
+        digest = hashlib.sha256(f"{key} {ref.stream} {ref.row}".encode()).digest()
+        total += int.from_bytes(digest[:BYTES])
+    return float(total)
+
+
+class Account:
+    """What a step took and cost, summed over the workers, and checked against the plan."""
+
+    def __init__(self, job: Job, workers: int, device: Any, found: Means, flops: float) -> None:
+        self._job, self._workers, self._device = job, workers, device
+        self._flops, self._peak = flops, peak_flops(found.device)
+        self._last = time.monotonic()
+
+    def begin(self, targets: int) -> None:
+        """A step that learns `targets` tokens begins."""
+        self._targets, self._loss, self._taken, self._tokens, self._learned = targets, 0.0, 0.0, 0, 0
+
+    def took(self, loss: float, pack: Pack, batch: Batch) -> None:
+        """This worker learned a pack."""
+        self._loss += loss
+        self._taken += check("", pack.refs)
+        self._tokens += batch.input_ids.shape[1]
+        self._learned += len(batch.wanted)
+
+    def settle(self, notice: str | None, chunk: list[Pack]) -> str | None:
+        """Sum over the workers; what any of them was told, all know.
+
+        Raises:
+            EnvironmentFault: the loss is no number, or the workers did not take the step's samples exactly once.
+        """
+        import torch
+        import torch.distributed as dist
+
+        told = (float(notice is not None), float(notice == "leave"))
+        sums = torch.tensor([self._loss, self._taken, self._tokens, self._learned, *told], dtype=torch.float64)
+        if dist.is_initialized():
+            sums = sums.to(self._device)
+            dist.all_reduce(sums)
+        loss, taken, tokens, learned, any_told, any_leave = sums.tolist()
+        planned = sum(check("", pack.refs) for pack in chunk)
+        if taken != planned or learned != self._targets:
+            raise EnvironmentFault(f"A step of stage {self._job.stage} did not take its samples exactly once.")
+        if loss != loss:
+            raise EnvironmentFault(f"The loss of a step of stage {self._job.stage} is not a number.")
+        self._mean, self._all_tokens = loss / self._targets, int(tokens)
+        now = time.monotonic()
+        self._seconds, self._last = now - self._last, now
+        return "leave" if any_leave else "save" if any_told else None
+
+    def row(self, state: State, chunk: list[Pack], peaks: tuple[float, float]) -> Step:
+        """What the log says of it; `peaks` are the highest learning rate and the gradient's norm."""
+        used = self._flops * self._all_tokens / self._seconds / self._workers
+        return Step(
+            stage=self._job.stage,
+            step=state.step,
+            epoch=state.position.epoch,
+            loss=self._mean,
+            learning_rate=peaks[0],
+            grad_norm=peaks[1],
+            tokens=self._all_tokens,
+            targets=self._targets,
+            samples=tuple(self._job.name(r) for pack in chunk for r in pack.refs),
+            digest=state.digest,
+            seconds=self._seconds,
+            workers=self._workers,
+            memory_gb=_memory_gb(),
+            packing=self._all_tokens / (len(chunk) * self._job.config.data.max_tokens),
+            mfu=used / self._peak if self._peak else None,
+        )
+
+
+def _memory_gb() -> float:
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        return float(torch.cuda.max_memory_allocated()) / 1e9
+    return float(psutil.Process().memory_info().rss) / 1e9

@@ -1,0 +1,201 @@
+"""The model as it trains: loaded, frozen in parts, its loss summed over a packed sequence, spread over the workers."""
+
+import contextlib
+import importlib.util
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.fs as pafs
+
+from pipelines.errors import UsageError
+from pipelines.store import Store
+from train.batch import Batch
+from train.config import RunSettings, Stage
+from train.parts import freeze, with_adapters
+from train.starter_vlm import starter_vlm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What this machine computes with."""
+
+    device: str
+    precision: str
+    attention: str
+    liger: bool
+    parallel: str
+    gradient_checkpointing: bool
+
+    def line(self, workers: int) -> str:
+        """For the log."""
+        attention = {"sdpa": "SDPA", "flash_attention_2": "FlashAttention-2"}[self.attention]
+        return (
+            f"{workers} worker{'s' * (workers != 1)} on {self.device}: {self.precision}, {attention}, "
+            f"{'DDP' if self.parallel == 'ddp' else 'FSDP2'}, "
+            f"Liger kernels {'on' if self.liger else 'off'}, "
+            f"gradient checkpointing {'on' if self.gradient_checkpointing else 'off'}"
+        )
+
+
+def means(run: RunSettings) -> Means:
+    """`auto` settled for this machine.
+
+    Raises:
+        UsageError: what is asked for is not here.
+    """
+    import torch
+
+    gpu = torch.cuda.is_available()
+    bf16 = gpu and torch.cuda.is_bf16_supported()
+    flash = importlib.util.find_spec("flash_attn") is not None
+    precision = run.precision if run.precision != "auto" else "bf16" if bf16 else "float32"
+    attention = run.attention
+    if attention == "auto":
+        attention = "flash_attention_2" if gpu and flash and precision == "bf16" else "sdpa"
+    elif attention == "flash_attention_2" and not (gpu and flash and precision == "bf16"):
+        raise UsageError("run.attention=flash_attention_2 needs a GPU with bf16, and flash-attn installed.")
+    liger = run.liger and gpu and importlib.util.find_spec("liger_kernel") is not None
+    device = torch.cuda.get_device_name() if gpu else "CPU"
+    return Means(device=device, precision=precision, attention=attention, liger=liger, parallel=run.parallel,
+                 gradient_checkpointing=run.gradient_checkpointing)  # fmt: skip
+
+
+def local_model(model: str) -> str:
+    """A folder of this machine, or a hub name: `starter` is built into the cache, an `s3://` folder is copied here."""
+    if model == "starter":
+        return str(starter_vlm())
+    if "://" not in model:
+        return model
+    store, folder = Store(model), tempfile.mkdtemp(prefix="preceptor-model-")
+    pafs.copy_files(store.path(), folder, source_filesystem=store.fs)
+    return folder
+
+
+def load(folder: str, attention: str = "sdpa") -> Any:
+    """The whole model in float32, on the CPU.
+
+    Raises:
+        UsageError: it is none of the Qwen2-VL family.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    kind = AutoConfig.from_pretrained(folder).model_type
+    if kind != "qwen2_vl":
+        raise UsageError(f"{folder} is a {kind}; `train vlm` trains Qwen2-VL.")
+    return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
+
+
+def prepared(folder: str, stage: Stage, found: Means, seed: int) -> Any:
+    """The stage's model: loaded, with adapters if it has any (the same on every worker), frozen in parts."""
+    import torch
+
+    if found.liger:
+        from liger_kernel.transformers import apply_liger_kernel_to_qwen2_vl
+
+        # the loss is left alone: logits are made only where something is learned
+        apply_liger_kernel_to_qwen2_vl(cross_entropy=False, fused_linear_cross_entropy=False)
+    model = load(folder, found.attention)
+    if found.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.enable_input_require_grads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = with_adapters(model, stage.lora)
+    freeze(model, stage.rates, stage.lora)
+    return model
+
+
+def packed_loss(model: Any) -> Any:
+    """A module that takes a `Batch` and gives the sum of its targets' cross-entropy.
+
+    The eye looks exactly once, at all pictures and films together, or at a blank one whose weight is nothing: workers that
+    share or exchange its weights must all ask for them, in the same order, whatever their sequences hold.
+    """
+    import torch
+
+    class PackedLoss(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, batch: Batch) -> Any:
+            logits = self.model(
+                inputs_embeds=self._embedded(batch), position_ids=batch.position_ids, attention_mask=None, use_cache=False,
+                logits_to_keep=batch.keep,
+            ).logits[0]  # fmt: skip
+            return torch.nn.functional.cross_entropy(logits.float(), batch.wanted, reduction="sum")
+
+        def _embedded(self, batch: Batch) -> Any:
+            words = self.model.get_input_embeddings()(batch.input_ids)
+            eye = next(m for n, m in self.model.named_modules() if n.endswith("visual"))
+            config, seen, device = self.model.config, batch.vision, batch.input_ids.device
+            pixels = [seen[name] for name in ("pixel_values", "pixel_values_videos") if name in seen]
+            grids = [seen[name] for name in ("image_grid_thw", "video_grid_thw") if name in seen]
+            if not seen:
+                patch = config.vision_config.in_channels * config.vision_config.temporal_patch_size
+                pixels = [torch.zeros(4, patch * config.vision_config.patch_size**2, device=device)]
+                grids = [torch.tensor([[1, 2, 2]], device=device)]
+            features = eye(torch.cat(pixels).to(eye.dtype), grid_thw=torch.cat(grids)).pooler_output.to(words.dtype)
+            if not seen:
+                return words + 0.0 * features.sum()
+            pictures, films = (batch.input_ids == token for token in (config.image_token_id, config.video_token_id))
+            split = int(pictures.sum())
+            if split + int(films.sum()) != len(features):
+                raise ValueError(f"{len(features)} visual tokens for {split + int(films.sum())} places")
+            words = words.masked_scatter(pictures[..., None], features[:split])
+            return words.masked_scatter(films[..., None], features[split:])
+
+    return PackedLoss()
+
+
+def spread(module: Any, found: Means, device: Any) -> Any:
+    """The module on every worker (DDP), or sharded over them (FSDP2)."""
+    import torch
+    import torch.distributed as dist
+
+    if not dist.is_initialized():
+        return module.to(device)
+    if found.parallel == "ddp":
+        devices = [device] if device.type == "cuda" else None
+        return torch.nn.parallel.DistributedDataParallel(module.to(device), device_ids=devices)
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
+    low = torch.bfloat16 if found.precision == "bf16" else None
+    policy = MixedPrecisionPolicy(param_dtype=low, reduce_dtype=torch.float32)
+    for layer in [m for m in module.modules() if type(m).__name__ in ("Qwen2VLDecoderLayer", "Qwen2VLVisionBlock")]:
+        fully_shard(layer, mesh=mesh, mp_policy=policy)
+    eye = next(m for n, m in module.named_modules() if n.endswith("visual"))
+    fully_shard(eye, mesh=mesh, mp_policy=policy)
+    fully_shard(module, mesh=mesh, mp_policy=policy)
+    return module
+
+
+@contextlib.contextmanager
+def accumulating(module: Any, last: bool) -> Iterator[None]:
+    """Gradients are exchanged behind the last sequence of a step only."""
+    if hasattr(module, "no_sync") and not last:  # DDP
+        with module.no_sync():
+            yield
+        return
+    if hasattr(module, "set_requires_gradient_sync"):  # FSDP2
+        module.set_requires_gradient_sync(last)
+    yield
+
+
+def flops_per_token(model: Any) -> float:
+    """Forward and backward, without attention's own: six for each parameter that is not an embedding."""
+    return 6.0 * float(sum(p.numel() for n, p in model.named_parameters() if "embed_tokens" not in n))
+
+
+PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "A10G": 70e12, "B200": 2250e12}
+"""Dense bf16, from NVIDIA's data sheets."""
+
+
+def peak_flops(device: str) -> float | None:
+    """Of one card; None where it is not known."""
+    return next((peak for name, peak in PEAK_FLOPS.items() if name in device.replace("-", " ").split()), None)
