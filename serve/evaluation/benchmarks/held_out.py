@@ -1,8 +1,8 @@
 """Questions about the held-out videos of one of our own datasets, or of an export of it.
 
 Each clip with a picture is asked for its modality, its body region and its description, with four options in seeded order;
-rows that `instruct` wrote into `DIR/instruct` are asked as they stand, each turn alone. The labels are the dataset's own: `labelled_by` says
-who decided them, and the table shows each kind of question apart.
+rows that `instruct` wrote into `DIR/instruct` are asked as they stand, each turn alone. The labels are the dataset's own:
+`labelled_by` says who decided them, and the table shows each kind of question apart.
 """
 
 import functools
