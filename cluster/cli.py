@@ -24,16 +24,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-train_app = typer.Typer(help="Train models.", no_args_is_help=True)
+train_app = typer.Typer(help="Fine-tune a vision-language model; train a frame classifier's head.", no_args_is_help=True)
 vocabulary_app = typer.Typer(help="The medical vocabulary that corrects transcripts.", no_args_is_help=True)
 models_app = typer.Typer(help="Models of the starter recipe.", no_args_is_help=True)
-app.add_typer(train_app, name="train")
-app.add_typer(vocabulary_app, name="vocabulary")
-app.add_typer(models_app, name="models")
-app.add_typer(bench_app, name="bench")
-app.add_typer(serve_app, name="serve")
-app.add_typer(evaluate_app, name="evaluate")
-app.command("slice")(slice_clips)
+DATA, MODELS, MACHINE = "Videos to data", "Data to models", "Preparation"
+app.add_typer(train_app, name="train", rich_help_panel=MODELS)
+app.add_typer(serve_app, name="serve", rich_help_panel=MODELS)
+app.add_typer(evaluate_app, name="evaluate", rich_help_panel=MODELS)
+app.add_typer(models_app, name="models", rich_help_panel=MACHINE)
+app.add_typer(vocabulary_app, name="vocabulary", rich_help_panel=MACHINE)
+app.add_typer(bench_app, name="bench", rich_help_panel=MACHINE)
 
 Videos = Annotated[
     str, typer.Argument(help="Folder, glob, file, s3:// or https:// address, or a manifest (.csv, .jsonl, .parquet).")
@@ -71,7 +71,7 @@ def configured(recipe: str, settings: list[str] | None) -> Config:
     return with_settings(recipes.recipe(recipe), settings or [])
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def curate(
     videos: Videos, out: Out, recipe: Recipe = "starter", limit: Limit = None, settings: Settings = None
 ) -> None:
@@ -79,7 +79,7 @@ def curate(
     _run(videos, out, configured(recipe, settings), limit=limit)
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def screen(
     videos: Videos, out: Out, recipe: Recipe = "starter", limit: Limit = None, settings: Settings = None
 ) -> None:
@@ -87,7 +87,7 @@ def screen(
     _run(videos, out, configured(recipe, settings), limit=limit, screen_only=True)
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def retry(
     dataset: Dataset,
     reason: Annotated[str | None, typer.Option(help="Only rows that failed for this reason.")] = None,
@@ -128,7 +128,7 @@ def _run(source: str | None, out: str, config: Config, *, limit: int | None = No
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def audit(dataset: Dataset) -> None:
     """Prove that every input has exactly one outcome and every picture is there; exit status 1 otherwise."""
     from pipelines.audit import audit as prove
@@ -139,7 +139,7 @@ def audit(dataset: Dataset) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def export(
     dataset: Dataset,
     out: Out,
@@ -154,7 +154,7 @@ def export(
     typer.echo(f"exported to {out}")
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def report(dataset: Dataset, out: Annotated[str | None, typer.Option("--out", help="HTML file.")] = None) -> None:
     """Write the self-contained HTML report (every run does)."""
     from pipelines.report import write_report
@@ -164,16 +164,16 @@ def report(dataset: Dataset, out: Annotated[str | None, typer.Option("--out", he
     typer.echo(out or f"{folder}/report.html")
 
 
-@app.command()
+@app.command(rich_help_panel=MACHINE)
 def settings(recipe: Recipe = "starter", settings: Settings = None) -> None:
-    """List every setting with its value."""
+    """List every setting of `curate` with its value."""
     from pipelines.settings import all_settings
 
     for key, value in all_settings(configured(recipe, settings)).items():
         typer.echo(f"{key}={value}")
 
 
-@app.command()
+@app.command(rich_help_panel=MACHINE)
 def doctor() -> None:
     """Check this machine; says what is wrong and the command that mends it. Exit status 1 if anything is."""
     from cluster.doctor import examine
@@ -234,6 +234,9 @@ def train_settings(recipe: TrainRecipe = "starter", settings: TrainSettings = No
 
     for key, value in all_settings(training(recipe, settings)).items():
         typer.echo(f"{key}={value}")
+
+
+app.command("slice", rich_help_panel=MODELS)(slice_clips)
 
 
 @vocabulary_app.command("build")

@@ -27,7 +27,7 @@ class ModelOrCommand(typer.core.TyperGroup):
 serve_app = typer.Typer(
     cls=ModelOrCommand,
     no_args_is_help=True,
-    help="Serve a model over HTTP, OpenAI-compatible: `preceptor serve MODEL`. Options: `preceptor serve run --help`.",
+    help="Serve a model over HTTP, OpenAI-compatible: `serve MODEL`. Its options: `serve run --help`.",
 )
 keys_app = typer.Typer(help="API keys: hashed in a file of mode 0600; changes reach a running server.", no_args_is_help=True)
 serve_app.add_typer(keys_app, name="keys")

@@ -1,4 +1,4 @@
-"""Every column of `DIR/instruct/*.parquet`: questions and answers about clips, a row a turn, to train on and evaluate."""
+"""Every column of `DIR/instruct/*.parquet`: questions and answers about clips, one row a turn."""
 
 import string
 from collections.abc import Sequence
@@ -34,8 +34,8 @@ class QuestionAnswer:
         if not self.question.strip() or not self.answer.strip():
             raise ValueError(f"question '{self.question_id}' lacks its words or its answer")
         if self.options and (self.options.count(self.answer) != 1 or not 2 <= len(self.options) <= len(LETTERS)):
-            few = f"2 to {len(LETTERS)} options"
-            raise ValueError(f"the answer of question '{self.question_id}' is not exactly one of {few}")
+            most = len(LETTERS)
+            raise ValueError(f"the answer of question '{self.question_id}' is not exactly one of 2 to {most} options")
 
     @property
     def conversation(self) -> tuple[str, str, str, str]:

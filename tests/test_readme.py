@@ -14,6 +14,7 @@ from pipelines import recipes
 from pipelines.schema import Reason
 from pipelines.settings import with_settings
 from serve.config import ServeConfig
+from serve.evaluation.config import Settings
 from tests.pipelines import datasets
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +44,8 @@ def test_preceptor_commands_parse(command: str) -> None:
         training(recipe, settings, context.params.get("model"), context.params.get("data") or ())
     elif command.startswith("preceptor serve"):
         with_settings(ServeConfig(), settings)
+    elif command.startswith("preceptor evaluate"):
+        with_settings(Settings(), context.params.get("change") or [])
     else:
         with_settings(recipes.recipe(recipe), settings)
 

@@ -79,8 +79,7 @@ def curated(out: str, held_out_share: float) -> Found:
     instructed = Instructed(out)
     for video in dataset.rows_in_order(out, Status.OK, _COLUMNS):
         if is_held_out(video.video_id, held_out_share):
-            share = f"a share of {held_out_share:g}, for evaluation"
-            yield LeftOut(sample_id=video.video_id, reason="held_out", detail=share)
+            yield LeftOut(sample_id=video.video_id, reason="held_out", detail=f"share {held_out_share:g}, for evaluation")
             continue
         rows = _picture_rows(out, video.video_id) if video.clips else {}
         asked = instructed.conversations(video.video_id)

@@ -45,10 +45,8 @@ def test_other_columns_are_said(tmp_path):
 
 @pytest.mark.parametrize(
     ("answer", "options", "sentence"),
-    [
-        (" ", (), "lacks"), ("c", ("a", "b"), "not exactly one"), ("a", ("a", "a"), "not exactly one"),
-        ("a", ("a",), "2 to 10"),
-    ],  # fmt: skip
+    [(" ", (), "lacks"), ("c", ("a", "b"), "not exactly one"), ("a", ("a", "a"), "not exactly one"),
+     ("a", ("a",), "2 to 10")],
 )
 def test_an_answer_is_there_and_among_its_options(answer, options, sentence):
     with pytest.raises(ValueError, match=sentence):

@@ -1,5 +1,7 @@
 """Settings that cannot work are refused at birth, and the options that Ray Serve gets do scale."""
 
+from pathlib import Path
+
 import pytest
 
 from pipelines.errors import UsageError
@@ -75,3 +77,11 @@ def test_autoscaling_options_reach_ray_serve_and_queues_end() -> None:
     assert gateway["backpressure_config"]["status_code"] == 429
     assert "num_replicas" not in model
     assert deployment_options(ServeConfig())[1]["num_replicas"] == 1
+
+
+def test_the_starter_is_the_vision_language_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from serve.model import model_source
+    from train import starter_vlm
+
+    monkeypatch.setattr(starter_vlm, "starter_vlm", lambda: tmp_path / "starter-vlm")
+    assert model_source("starter") == str(tmp_path / "starter-vlm")

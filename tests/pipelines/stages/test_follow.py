@@ -86,7 +86,7 @@ def test_an_arrow_in_the_picture_is_no_resting_cursor() -> None:
 def test_a_place_that_looks_like_the_cursor_while_it_is_elsewhere_is_struck_off() -> None:
     painted = tissue().copy()
     draw_arrow(painted, 300, 200)
-    points: list[Point | None] = [*[None] * 10, *way((600.0, 300.0), (800.0, 400.0), 2)]
+    points: list[Point | None] = [*[None] * 10, *way((340.0, 230.0), (380.0, 250.0), 2)]
     spots = followed(points, Spot(-0.1, 300, 200, 0.9), painted)
     assert len(spots) >= 19
     assert max(gaps(spots, points)) < 3

@@ -1,0 +1,99 @@
+"""What moves on the screen and is no cursor."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+from skimage import data
+
+from pipelines.stages.beside import beside_mask
+
+Paint = Callable[[np.ndarray, int], None]
+
+
+@functools.cache
+def retina() -> np.ndarray:
+    import cv2
+
+    return cv2.resize(cv2.cvtColor(data.retina(), cv2.COLOR_RGB2GRAY), (320, 180), interpolation=cv2.INTER_AREA)
+
+
+def lumas(*paints: Paint, count: int = 80) -> list[np.ndarray]:
+    frames = []
+    for i in range(count):
+        frame = retina().copy()
+        for paint in paints:
+            paint(frame, i)
+        noise = np.random.default_rng(i).normal(0, 2, frame.shape)
+        frames.append(np.clip(frame + noise, 0, 255).astype(np.uint8))
+    return frames
+
+
+def talking_head(frame: np.ndarray, i: int) -> None:
+    rng = np.random.default_rng(1000 + i)
+    frame[100:164, 240:304] = rng.integers(60, 200, (8, 8)).repeat(8, 0).repeat(8, 1)
+
+
+def circling_cursor(frame: np.ndarray, i: int) -> None:
+    x, y = int(80 + 12 * np.cos(i / 3)), int(60 + 12 * np.sin(i / 3))
+    frame[y : y + 10, x : x + 6] = 255
+
+
+def clock(frame: np.ndarray, i: int) -> None:
+    rng = np.random.default_rng(2000 + i // 10)
+    frame[10:20, 270:300] = 40
+    frame[11:19, 272:296] = rng.integers(0, 256, (2, 6)).repeat(4, 0).repeat(4, 1)
+
+
+def caption(frame: np.ndarray, i: int) -> None:
+    import cv2
+
+    cv2.rectangle(frame, (40, 160), (240, 178), 10, -1)
+    cv2.putText(frame, f"caption number {i // 15} of many", (44, 174), 0, 0.5, 240, 1, cv2.LINE_AA)
+
+
+def test_a_talking_head_is_beside_and_a_circling_cursor_is_not() -> None:
+    mask = beside_mask(lumas(talking_head, circling_cursor))
+    assert mask.shape == (180, 320)
+    assert mask[104:160, 244:300].all()
+    assert not mask[40:90, 60:110].any()
+    assert mask.mean() < 0.15
+
+
+def test_a_clock_and_captions_are_beside() -> None:
+    mask = beside_mask(lumas(clock, caption, circling_cursor))
+    assert mask[11:19, 274:294].all()
+    assert mask[164:174, 60:120].mean() > 0.6
+    assert not mask[40:90, 60:110].any()
+
+
+def test_a_cursor_that_hops_is_not_beside() -> None:
+    def hopping(frame: np.ndarray, i: int) -> None:
+        x = 60 + 40 * (i // 8)
+        x += 4 * (i % 8) if i % 8 < 6 else 24
+        frame[90:100, x % 300 : x % 300 + 6] = 255
+
+    assert not beside_mask(lumas(hopping)).any()
+
+
+def test_a_still_picture_has_nothing_beside() -> None:
+    assert not beside_mask(lumas()).any()
+    assert not beside_mask(lumas(count=1)).any()
+
+
+def test_what_ticks_twice_is_no_clock_yet() -> None:
+    def twice(frame: np.ndarray, i: int) -> None:
+        frame[90:100, 100:110] = 255 if 20 <= i < 50 else 0
+
+    def often(frame: np.ndarray, i: int) -> None:
+        frame[90:100, 100:110] = 255 if (i // 12) % 2 else 0
+
+    assert not beside_mask(lumas(twice)).any()
+    assert beside_mask(lumas(often))[92:98, 102:108].all()
+
+
+def test_the_whole_picture_changing_is_no_tick() -> None:
+    def slides(frame: np.ndarray, i: int) -> None:
+        frame[:] = np.roll(retina(), 40 * (i // 10), axis=1)
+
+    assert not beside_mask(lumas(slides)).any()
