@@ -182,9 +182,8 @@ class DecodedPicture:
     """One decoded video frame, upright, reduced only on request."""
 
     def __init__(self, frame: Any, time_s: float) -> None:
-        self._frame = frame
+        self._frame, self.time_s = frame, time_s
         self.rotation_deg = rotation_deg = rotation(frame)
-        self.time_s = time_s
         turned = round(rotation_deg / 90) % 2 == 1
         self.width, self.height = (frame.height, frame.width) if turned else (frame.width, frame.height)
 
@@ -217,8 +216,7 @@ class DecodedPicture:
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
         red = upright(rows[: plane.height, : plane.width], self.rotation_deg)
         if red.shape != luma.shape:
-            by = cv2.INTER_LINEAR if red.size < luma.size else cv2.INTER_AREA
-            red = cv2.resize(red, luma.shape[::-1], interpolation=by)
+            red = cv2.resize(red, luma.shape[::-1], interpolation=cv2.INTER_LINEAR)
         return np.asarray(cv2.addWeighted(luma, 1.0, red, -_RED_WEIGHT, 128 * _RED_WEIGHT))
 
     def rgb(self) -> np.ndarray:

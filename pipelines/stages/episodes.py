@@ -75,11 +75,13 @@ def pointing(
         settings: as configured.
     """
     episodes: list[Episode] = []
+    since_s = trace[0].time_s + settings.min_dwell_s if trace else 0.0
     for dwell in dwells(trace, size[1], settings):
         spoken = [s for s in sentences if _overlap_s(s, dwell, settings) >= settings.min_dwell_s]
         parts = [_part(dwell, s, settings) for s in spoken] or [dwell.points]
         for part in parts:
-            sentence_start_s = min((s.start_s for s in spoken), default=None)
+            # a cursor that was there when the picture came did not come for the words
+            sentence_start_s = min((s.start_s for s in spoken if dwell.start_s > since_s), default=None)
             if _points_at_something(part, dwell, sentence_start_s, size[1], settings):
                 episodes.append(_episode(part, dwell, picture, size, settings))
     return tuple(episodes)

@@ -8,7 +8,7 @@ from actors.rewriter import Rewriter, bound
 from actors.text_engine import Reply
 from pipelines.config import TextSettings
 from pipelines.errors import EnvironmentFault, UsageError
-from pipelines.schema import Choice, Clip, Correction, Domain, ModelText
+from pipelines.schema import Choice, Clip, Correction, Domain, Link, ModelText, TextKind
 
 RAW = (
     "Welcome everybody. Here you see the pnumonia in the left lower lobe. There is no pneumothorax and the plural space "
@@ -201,3 +201,11 @@ def test_a_wrong_key_is_found_at_the_start():
 
     with pytest.raises(UsageError, match="the key"):
         rewriter(Refusing(GOOD)).check()
+
+
+def test_sentences_tied_to_pictures_are_corrected_too():
+    said = "Here you see the pnumonia in the left lower lobe."
+    link = Link(kind=TextKind.ROI, text=said, start_s=1.0, end_s=4.0, picture=0, episode=None, time_share=1.0,
+                keyword_share=0.0, main=True)  # fmt: skip
+    (done,) = rewriter(Scripted(GOOD))([dataclasses.replace(clip(), links=(link,))])
+    assert done.links == (dataclasses.replace(link, text=said.replace("pnumonia", "pneumonia")),)

@@ -1,8 +1,10 @@
 import dataclasses
+import math
+from contextlib import nullcontext
 
 import pytest
 
-from pipelines import recipes
+from pipelines import checks, recipes
 from pipelines.config import Config
 from pipelines.errors import UsageError
 from pipelines.settings import all_settings, fingerprint, row_settings, with_settings
@@ -34,6 +36,14 @@ def test_set_changes_one_value_of_the_right_type() -> None:
         ("resources.write.concurrent_rows=0", "A pool"),
         ("clips.max_gap_s=nan", "clips.max_gap_s"),
         ("classifier.min_probability=1.5", "classifier.min_probability"),
+        ("look.trace_width_px=0", "look.trace_width_px"),
+        ("look.image_quality=101", "look.image_quality"),
+        ("pointing.max_gap_s=0", "pointing.max_gap_s"),
+        ("pointing.dwell_spread_share=-0.1", "pointing.dwell_spread_share"),
+        ("pointing.min_moving_share=1.1", "pointing.min_moving_share"),
+        ("pointing.also_share=-0.1", "pointing.also_share"),
+        ("pointing.box_trim=50", "pointing.box_trim"),
+        ("pointing.min_box_points=0", "pointing.min_box_points"),
     ],
 )
 def test_a_wrong_setting_is_named(assignment: str, named: str) -> None:
@@ -47,7 +57,14 @@ def test_where_the_work_is_done_is_not_in_the_fingerprint(assignment: str) -> No
 
 
 @pytest.mark.parametrize(
-    "assignment", ["probe.min_duration_s=61", "classifier.domain_shares.ct=0.5", "text.min_support=0.5"]
+    "assignment",
+    [
+        "probe.min_duration_s=61",
+        "classifier.domain_shares.ct=0.5",
+        "text.min_support=0.5",
+        "look.trace_width_px=640",
+        "pointing.also_share=0.4",
+    ],
 )
 def test_what_changes_rows_is_in_the_fingerprint(assignment: str) -> None:
     changed = row_settings(with_settings(recipes.starter(), [assignment]))
@@ -83,3 +100,17 @@ def test_the_hub_recipe_fits_one_gpu() -> None:
     pools = recipes.hub().resources
     assert 2 * pools.classify.num_gpus + pools.listen.num_gpus + pools.write.num_gpus <= 1.0
     assert pools.write.num_gpus >= recipes.hub().resources.gpu_memory_share
+
+
+@pytest.mark.parametrize(("number", "good"), [(0.0, True), (1.0, True), (-0.01, False), (1.01, False), (math.nan, False)])
+def test_a_share_lies_between_0_and_1(number: float, good: bool) -> None:
+    with nullcontext() if good else pytest.raises(UsageError, match="some.key"):
+        checks.share("some.key", number)
+
+
+@pytest.mark.parametrize(
+    ("number", "good"), [(0.1, True), (7, True), (0, False), (-1, False), (math.inf, False), (math.nan, False)]
+)
+def test_a_positive_number_is_finite(number: float, good: bool) -> None:
+    with nullcontext() if good else pytest.raises(UsageError, match="some.key"):
+        checks.positive("some.key", number)

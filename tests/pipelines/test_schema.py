@@ -10,6 +10,16 @@ from pipelines.job import Job, Sample, pack, unpack
 from pipelines.schema import Clip, Domain, Reason, Span, Status, Video
 
 
+def pointing() -> Clip:
+    shown = schema.ShownPicture(start_s=0, end_s=2, image_id="i", width=8, height=6, method="median")
+    box = schema.Box(x0=2, y0=3, x1=3, y1=4)
+    episode = schema.Episode(start_s=0.5, end_s=1.5, picture=0, box=box, points=9, confidence=0.9)
+    link = schema.Link(kind=schema.TextKind.ROI, text="Look here.", start_s=0.4, end_s=1.6, picture=0, episode=None,
+                       time_share=1.0, keyword_share=0.0, main=True)  # fmt: skip
+    return Clip(clip_id="a:1", start_s=0.0, end_s=2.5, domain=Domain.MRI, segmenter="probability_runs", raw_text="hello",
+                pictures=(shown,), episodes=(episode,), links=(link, dataclasses.replace(link, episode=0)))  # fmt: skip
+
+
 def video() -> Video:
     clip = Clip(clip_id="a:0", start_s=0.0, end_s=2.5, domain=Domain.MRI, segmenter="probability_runs", raw_text="hello",
                 trace=(schema.TracePoint(time_s=1.0, x=2.0, y=3.0, confidence=0.5, state=schema.CursorState.RESTING),),
@@ -22,8 +32,19 @@ def test_a_row_survives_arrow_and_the_wire() -> None:
     (row,) = table.to_pylist()
     assert row["clips"][0]["box"] == {"x0": 2.0, "y0": 3.0, "x1": 3.0, "y1": 4.0}
     assert row["clips"][0]["trace"][0]["time_s"] == 1.0
+    assert row["clips"][0]["trace"][0]["state"] == "resting"
     assert row["reason"] is None
     assert unpack(pack(Job(video=video()))) == Job(video=video())
+
+
+def test_what_is_pointed_at_survives_arrow_and_the_wire() -> None:
+    whole = dataclasses.replace(video(), clips=(pointing(),))
+    table = pa.Table.from_pylist([dataclasses.asdict(whole)], arrow_schema(Video))
+    (clip,) = table.to_pylist()[0]["clips"]
+    assert clip["pictures"] == [dataclasses.asdict(p) for p in pointing().pictures]
+    assert clip["episodes"] == [dataclasses.asdict(e) for e in pointing().episodes]
+    assert [(link["kind"], link["episode"]) for link in clip["links"]] == [("roi", None), ("roi", 0)]
+    assert unpack(pack(Job(video=whole))) == Job(video=whole)
 
 
 def test_every_column_is_typed() -> None:

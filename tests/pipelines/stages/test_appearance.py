@@ -50,6 +50,12 @@ def test_it_is_recognised_at_rest_without_a_background(draw: Draw) -> None:
     assert without is None or without.score < FOUND
 
 
+def test_what_does_not_stand_out_from_its_surroundings_is_no_cursor_at_rest() -> None:
+    (cross,) = looks(draw_cross).appearances
+    white = np.full(tissue().shape, round(float(cross.seen[cross.mask > 0].mean())), np.uint8)
+    assert looks(draw_cross).at(white, None, 633, 377, 1) is None
+
+
 def test_what_the_background_has_as_well_is_no_cursor() -> None:
     (luma,) = lumas([(633, 377)])
     assert looks(draw_arrow).at(luma, luma, 633, 377, 3) is None

@@ -49,7 +49,8 @@ def caption(frame: np.ndarray, i: int) -> None:
     import cv2
 
     cv2.rectangle(frame, (40, 160), (240, 178), 10, -1)
-    cv2.putText(frame, f"caption number {i // 15} of many", (44, 174), 0, 0.5, 240, 1, cv2.LINE_AA)
+    text = ("tissue is stained", "and now the cells", "lie in one layer")[i // 15 % 3]
+    cv2.putText(frame, text, (44, 174), 0, 0.5, 240, 1, cv2.LINE_AA)
 
 
 def test_a_talking_head_is_beside_and_a_circling_cursor_is_not() -> None:
@@ -74,6 +75,14 @@ def test_a_cursor_that_hops_is_not_beside() -> None:
         frame[90:100, x % 300 : x % 300 + 6] = 255
 
     assert not beside_mask(lumas(hopping)).any()
+
+
+def test_a_cursor_that_waves_about_a_large_thing_is_not_beside() -> None:
+    def waving(frame: np.ndarray, i: int) -> None:
+        x, y = int(100 + 22 * np.sin(i * 0.71)), int(80 + 22 * np.sin(i * 1.13))
+        frame[y : y + 10, x : x + 8] = 255
+
+    assert not beside_mask(lumas(waving)).any()
 
 
 def test_a_still_picture_has_nothing_beside() -> None:

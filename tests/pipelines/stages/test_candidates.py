@@ -27,6 +27,11 @@ def test_a_component_is_found_with_its_contrast() -> None:
 
 def test_a_whole_frame_change_gives_no_candidates() -> None:
     assert candidates(CLEAN + 40, CLEAN, LIMIT, QUIET) == []
+    dots = CLEAN.copy()
+    for x in range(5, 150, 8):
+        for y in range(5, 85, 8):
+            dots[y : y + 3, x : x + 4] = 250
+    assert candidates(dots, CLEAN, LIMIT, QUIET) == []
 
 
 def test_what_is_not_quiet_or_below_the_limit_or_too_large_is_none() -> None:
@@ -39,7 +44,8 @@ def test_what_is_not_quiet_or_below_the_limit_or_too_large_is_none() -> None:
 def test_the_arms_of_a_cross_are_one_candidate_too() -> None:
     wide = np.full((270, 480), 100, np.uint8)
     shown = wide.copy()
-    for x, y, w, h in ((100, 108, 8, 2), (112, 108, 8, 2), (109, 98, 2, 8), (109, 112, 2, 8), (300, 10, 9, 9), (20, 240, 9, 9)):
+    arms = (100, 108, 8, 2), (112, 108, 8, 2), (109, 98, 2, 8), (109, 112, 2, 8)
+    for x, y, w, h in (*arms, (300, 10, 9, 9), (20, 240, 9, 9)):
         shown[y : y + h, x : x + w] = 250
     found = candidates(shown, wide, np.full(wide.shape, 10, np.uint8), np.full(wide.shape, 255, np.uint8))
     assert (100, 98, 20, 22) in {(c.x, c.y, c.width, c.height) for c in found}

@@ -1,3 +1,5 @@
+import dataclasses
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,11 +10,14 @@ from pipelines.stages.clips import (
     key_frame_chunks,
     make_clips,
     probability_runs,
+    representative,
+    shown_medically,
     split_long,
     words_between,
 )
 
 SETTINGS = ClipSettings()
+SPAN = Span(start_s=0.0, end_s=10.0)
 
 
 def frames(probabilities: list[float], step_s: float = 0.5) -> list[FrameClass]:
@@ -122,3 +127,26 @@ def test_a_slide_is_never_the_picture_of_a_medical_clip() -> None:
     pictures = [stable(0, 15, "slide")]
     (clip,) = make_clips("v", Domain.MRI, frames([0] * 30 + [1] * 20), spoken("word " * 60), pictures, SETTINGS)
     assert clip.image_id is None
+    assert clip.pictures == ()
+
+
+def test_a_clip_has_all_its_medical_pictures_in_time_order() -> None:
+    pictures = [stable(0, 3, "slide"), stable(3, 8, "one"), stable(8, 12, "two"), stable(12, 20, "one"),
+                stable(25, 30, "out")]  # fmt: skip
+    (clip,) = make_clips("v", Domain.MRI, frames([0] * 6 + [1] * 34), spoken("word " * 40), pictures, SETTINGS)
+    assert [(p.image_id, p.start_s, p.end_s) for p in clip.pictures] == [("one", 3, 8), ("two", 8, 12), ("one", 12, 20)]
+    assert all((p.width, p.height, p.method) == (10, 10, "median") for p in clip.pictures)
+
+
+def test_a_picture_counts_as_long_as_medicine_was_seen_in_it() -> None:
+    seen = frames([0] * 6 + [1] * 6 + [0] * 4 + [1] * 4)
+    found = shown_medically([stable(0, 3, "slide"), stable(2, 7, "one"), stable(7, 30, "two")], seen, SPAN, SETTINGS)
+    assert [(i.image_id, seconds) for i, seconds in found] == [("one", 3.0), ("two", 2.0)]
+
+
+def test_a_median_goes_before_a_longer_key_frame_and_the_first_among_equals() -> None:
+    key_frame = dataclasses.replace(stable(0, 9, "key"), method="key_frame")
+    one, two = stable(9, 14, "one"), stable(14, 19, "two")
+    assert representative([(key_frame, 9.0), (one, 5.0), (two, 5.0)]) == one
+    assert representative([(key_frame, 9.0)]) == key_frame
+    assert representative([]) is None

@@ -55,7 +55,7 @@ def test_gestures_over_one_thing_are_one_dwell() -> None:
 
 
 def test_distances_are_judged_by_the_pictures_height() -> None:
-    points = trace(around(800, 500, 4) + around(880, 500, 4))
+    points = trace(around(800, 500, 4) + around(850, 500, 4))
     assert len(dwells(points, HEIGHT, SETTINGS)) == 1
     assert len(dwells(points, HEIGHT // 4, SETTINGS)) > 1
 
@@ -105,14 +105,24 @@ def test_a_cursor_that_lies_idle_while_somebody_speaks_is_no_episode() -> None:
     assert episodes(idle(20)) == ()
 
 
+def come(start_s: float, seconds: float) -> list[TracePoint]:
+    """It lay elsewhere for two seconds before it came."""
+    before = trace([(200.0, 800.0)] * 20, start_s - 2.0, CursorState.RESTING)
+    return before + idle(seconds, start_s)
+
+
 def test_a_cursor_that_came_for_the_words_is_one_however_still() -> None:
-    (episode,) = episodes(idle(6, start_s=7.0), said(8, 12))
+    (episode,) = episodes(come(7.0, 6), said(8, 12))
     assert (episode.start_s, episode.end_s) == (pytest.approx(7.6), pytest.approx(12.3))
-    assert episodes(idle(10, start_s=5.0), said(8, 12)) == ()
+    assert episodes(come(5.0, 10), said(8, 12)) == ()
+
+
+def test_a_cursor_that_was_there_when_the_picture_came_did_not_come_for_the_words() -> None:
+    assert episodes(idle(6, start_s=7.0), said(8, 12)) == ()
 
 
 def test_who_does_not_move_gets_an_ordinary_box() -> None:
-    (episode,) = episodes(idle(4, start_s=1.0), said(1, 4))
+    (episode,) = episodes(come(7.0, 6), said(8, 12))
     box = episode.box
     assert (box.x0 + box.x1) / 2 == pytest.approx(800)
     assert (box.y0 + box.y1) / 2 == pytest.approx(500)
@@ -124,8 +134,7 @@ def test_a_border_that_is_drawn_around_a_thing_is_its_box() -> None:
     angles = np.linspace(0, 2 * np.pi, 30)
     drawn = [(800.0, 500.0)] * 5 + [(800 + 80 * np.cos(a), 500 + 65 * np.sin(a)) for a in angles]
     (episode,) = episodes(trace(drawn), said(0, 3.5))
-    waved = [(800.0, 500.0)] * 5 + [(800 + 80 * np.cos(a), 500 + 65 * np.sin(3 * a)) for a in angles]
-    (other,) = episodes(trace(waved), said(0, 3.5))
+    (other,) = episodes(trace([(800.0, 500.0)] * 5 + around(800, 500, 3, reach_x=80)), said(0, 3.5))
     assert episode.box.x1 - episode.box.x0 == pytest.approx(2 * 80 * SETTINGS.border_scale, rel=0.04)
     assert episode.box.y1 - episode.box.y0 == pytest.approx(2 * 65 * SETTINGS.border_scale, rel=0.04)
     assert other.box.x1 - other.box.x0 == pytest.approx(2 * 80 * SETTINGS.box_scale, rel=0.04)

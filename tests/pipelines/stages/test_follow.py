@@ -27,14 +27,20 @@ def looks() -> Looks:
 
 
 def followed(
-    points: list[Point | None], last: Spot | None = None, picture: np.ndarray | None = None, unseen: int = 0
+    points: list[Point | None],
+    last: Spot | None = None,
+    picture: np.ndarray | None = None,
+    unseen: int = 0,
+    gone_from: int | None = None,
 ) -> list[Spot]:
-    """The background is the picture without a cursor; in the first `unseen` samples nothing differs from it."""
+    """The background is the picture without a cursor; in the first `unseen` samples and those from `gone_from` nothing differs from it."""
     samples = lumas(points, picture=picture, seed=3)
     background = tissue() if picture is None else picture
     limit = limits(samples, temporal_median(samples))
     found = [candidates(luma, background, limit, WHOLE) for luma in samples]
     found[:unseen] = [[]] * unseen
+    if gone_from is not None:
+        found[gone_from:] = [[]] * (len(found) - gone_from)
     return follow(looks(), [i / 10 for i in range(len(samples))], samples, background, found, last)
 
 
@@ -58,6 +64,13 @@ def test_where_it_stays_until_nothing_differs_it_is_still_found() -> None:
     spots = followed(parked, Spot(-0.1, *place, 0.9), unseen=20)
     assert len(spots) == 20
     assert max(gaps(spots, parked)) < 3
+
+
+def test_it_is_followed_to_where_it_comes_to_rest() -> None:
+    points: list[Point | None] = [(300.0, 200.0)] * 20
+    spots = followed(points, Spot(-0.1, 500, 300, 0.9), gone_from=5)
+    assert len(spots) == 20
+    assert max(gaps(spots, points)) < 3
 
 
 def test_it_is_followed_backward_too() -> None:
@@ -86,9 +99,9 @@ def test_an_arrow_in_the_picture_is_no_resting_cursor() -> None:
 def test_a_place_that_looks_like_the_cursor_while_it_is_elsewhere_is_struck_off() -> None:
     painted = tissue().copy()
     draw_arrow(painted, 300, 200)
-    points: list[Point | None] = [*[None] * 10, *way((340.0, 230.0), (380.0, 250.0), 2)]
+    points: list[Point | None] = [*[None] * 10, *way((640.0, 380.0), (350.0, 230.0), 3)]
     spots = followed(points, Spot(-0.1, 300, 200, 0.9), painted)
-    assert len(spots) >= 19
+    assert len(spots) >= 29
     assert max(gaps(spots, points)) < 3
 
 

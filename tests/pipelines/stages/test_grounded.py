@@ -1,5 +1,7 @@
 """A clip's episodes and links, from the traces of all its pictures."""
 
+import dataclasses
+
 from pipelines.config import ClipSettings, PointingSettings
 from pipelines.schema import Clip, CursorState, Domain, FrameClass, StableInterval, TextKind, TracePoint, Word
 from pipelines.stages.clips import make_clips
@@ -67,7 +69,7 @@ def test_the_rest_of_the_clip_stays() -> None:
 
 
 def test_only_what_falls_into_the_clip_counts() -> None:
-    seen = [f for f in SEEN if f.time_s >= 5] + []
+    seen = [f for f in SEEN if f.time_s >= 5]
     words = [*WORDS, *spoken("a b c d e f g h i j.", 25.0)]
     clip = clip_of(words, seen)
     assert clip.start_s == 5.0
@@ -76,7 +78,5 @@ def test_only_what_falls_into_the_clip_counts() -> None:
 
 
 def test_a_dropped_word_says_nothing() -> None:
-    import dataclasses
-
     words = [dataclasses.replace(w, dropped="guard") if "liver" in w.text else w for w in WORDS]
-    assert [link.text for link in clip_of(words).links][0] == "Here is the on the left."
+    assert clip_of(words).links[0].text == "Here is the on the left."

@@ -67,3 +67,39 @@ def test_roi_sentences_are_those_that_point():
 def test_medical_sentences_are_those_with_terms():
     assert rules.medical_sentences("Hello again. The pleura is thick.", WORDS) == "The pleura is thick."
     assert rules.medical_sentences("Hello again.", WORDS) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [
+        ("Look here at this bronchus.", True),
+        ("This small dark area is necrosis.", True),
+        ("You can see the wall.", True),
+        ("I am pointing at the vessel.", True),
+        ("Follow my cursor.", True),
+        ("Asthma is common.", False),
+        ("There are three layers.", False),
+        ("Adhere to the protocol.", False),
+    ],
+)
+def test_what_points(text, points):
+    assert rules.is_deictic(text) is points
+
+
+@pytest.mark.parametrize(
+    ("text", "medical"),
+    [
+        ("The pleura is thick.", True),
+        ("These cells are large.", True),
+        ("The cortex is narrow.", True),
+        ("Each cell is round.", True),
+        ("Thanks for watching and see you next time.", False),
+        ("", False),
+    ],
+)
+def test_over_a_medical_picture_everyday_terms_count_too(text, medical):
+    assert rules.speaks_medically(text, WORDS) is medical
+
+
+def test_everyday_terms_do_not_make_a_text_medical_elsewhere():
+    assert rules.medical_terms("Each cell is round", WORDS) == []

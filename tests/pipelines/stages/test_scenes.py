@@ -7,7 +7,7 @@ import pytest
 from skimage import data
 
 from pipelines.config import LookSettings
-from pipelines.stages.scenes import FrameSampler, SceneDetector
+from pipelines.stages.scenes import FrameSampler, SceneDetector, changed_share
 
 FPS = 25
 SETTINGS = LookSettings()
@@ -139,3 +139,38 @@ def test_sampled_frames_are_bounded_and_keep_what_stood_long() -> None:
     assert frames[-1].until_s == 100.0
     (long,) = [f for f in frames if f.until_s - f.time_s > 20]
     assert long.time_s == pytest.approx(37.5, abs=4)
+
+
+def slide(*lines: str) -> np.ndarray:
+    import cv2
+
+    frame = np.full((180, 320), 235, np.uint8)
+    for i, text in enumerate(lines):
+        cv2.putText(frame, text, (10, 40 + 40 * i), 0, 0.7, 20, 2, cv2.LINE_AA)
+    return frame
+
+
+def test_changed_share_is_of_what_shows_anything() -> None:
+    first, other = slide("Acute stroke", "Time is brain"), slide("", "", "Kidney", "Cortex, medulla")
+    assert changed_share(first, first) == 0.0
+    assert changed_share(first, other) > 0.65
+    assert changed_share(first, slide("Acute stroke", "Time is brain", "Treat")) < 0.35
+    assert changed_share(slide(), slide()) == 0.0
+    assert changed_share(first, np.clip(first.astype(int) - 5, 0, 255).astype(np.uint8)) == 0.0
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_a_new_slide_cuts_and_another_line_on_it_does_not(static: bool) -> None:
+    one, two = slide("Acute stroke", "Time is brain"), slide("Acute stroke", "Time is brain", "Treat early")
+    other = slide("", "Kidneys have a", "cortex and a", "medulla, a pelvis")
+    found = cuts([one] * 60 + [two] * 60 + [other] * 60, static=static)
+    assert found == pytest.approx([120 / FPS])
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_a_picture_that_is_added_to_a_slide_does_not_cut(static: bool) -> None:
+    one = slide("Acute stroke of the", "brain is frequent and", "is treated early")
+    two = one.copy()
+    two[130:175, 90:220] = 60
+    assert np.abs(two.astype(int) - one).mean() > SETTINGS.static_threshold
+    assert cuts([one] * 60 + [two] * 60, static=static) == []

@@ -42,6 +42,7 @@ def test_times_are_those_of_the_words() -> None:
 def test_a_long_pause_ends_a_sentence_and_a_breath_does_not() -> None:
     assert texts([word("this", 0.0), word("lesion", 0.39 + PAUSE_S)]) == ["this lesion"]
     assert texts([word("this", 0.0), word("lesion", 0.41 + PAUSE_S)]) == ["this", "lesion"]
+    assert 0.9 < PAUSE_S < 2.0  # speakers pause 0.3 to 0.9 s within a sentence
 
 
 def test_dropped_and_empty_words_are_left_out() -> None:

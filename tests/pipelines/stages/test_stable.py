@@ -87,6 +87,57 @@ def test_a_parked_cursor_begins_no_other_rest() -> None:
     assert rests([retina()] * 50 + [moved] * 50) == [Rest(0.0, 9.9)]
 
 
+def test_a_large_inset_that_never_stops_breaks_no_rest() -> None:
+    def frame(i: int) -> np.ndarray:
+        shown = retina().copy() if i < 80 else tissue()[:HEIGHT, :WIDTH].copy()
+        noise = np.random.default_rng(i).integers(60, 200, (18, 25)).astype(np.uint8)
+        shown[110:254, 270:470] = noise.repeat(8, 0).repeat(8, 1)
+        return shown
+
+    found = [r for r in rests([frame(i) for i in range(160)]) if r.end_s - r.start_s > 3]
+    assert len(found) == 2
+    assert found[0].start_s == 0.0
+    assert found[0].end_s == pytest.approx(7.9, abs=0.11)
+    assert found[1].start_s == pytest.approx(8.0, abs=0.11)
+    assert found[1].end_s == pytest.approx(15.9)
+
+
+def captioned(text: str) -> np.ndarray:
+    import cv2
+
+    frame = retina().copy()
+    cv2.rectangle(frame, (60, 228), (420, 258), 10, -1)
+    cv2.putText(frame, text, (70, 250), 0, 0.7, 240, 2, cv2.LINE_AA)
+    return frame
+
+
+def test_captions_break_no_rest_once_they_are_known() -> None:
+    texts = ("this tissue is stained", "and here are the cells", "they lie in one layer", "as on the next slide")
+    frames = [captioned(texts[i // 25 % 4]) for i in range(250)]
+    found = rests(frames)
+    assert len(found) <= 3
+    assert found[-1].start_s <= 5.1
+    assert found[-1].end_s == pytest.approx(24.9)
+    later = frames + [frames[-1]] * 120 + [captioned("after a long silence")] * 40
+    assert [r.start_s for r in rests(later)] == [r.start_s for r in found]
+
+
+def test_lines_that_are_built_one_below_the_other_are_rests_each() -> None:
+    import cv2
+
+    shown, frames = np.full((HEIGHT, WIDTH), 240, np.uint8), []
+    for i, text in enumerate(("Acute stroke is frequent", "Time is brain in all", "Treat within the hours")):
+        cv2.putText(shown, text, (30, 60 + 70 * i), 0, 0.9, 20, 2, cv2.LINE_AA)
+        frames += [shown.copy()] * 40
+    assert [r.start_s for r in rests(frames)] == pytest.approx([0, 4, 8], abs=0.11)
+
+
+def test_another_size_ends_the_rest() -> None:
+    (first, second) = rests([retina()] * 40 + [retina()[:180]] * 40)
+    assert first == Rest(0.0, 3.9)
+    assert second.end_s == pytest.approx(7.9)
+
+
 def test_moving_video_never_rests() -> None:
     frames = [np.roll(tissue(), (7 * i, 11 * i), (0, 1))[:HEIGHT, :WIDTH] for i in range(60)]
     assert rests(frames) == []

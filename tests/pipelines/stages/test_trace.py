@@ -109,6 +109,15 @@ def test_two_rests_share_what_is_known_of_the_cursor() -> None:
     assert np.median(errors(resting, still, 10.0)) < 4
 
 
+def test_a_known_cursor_that_rests_elsewhere_from_the_start_is_found() -> None:
+    pointer = Pointer()
+    tracer_of(lumas(path(10, rest=0.2)), pointer)
+    still: list[Point | None] = [(640.0, 150.0)] * 40
+    trace = trace_of(tracer_of(lumas(still, picture=np.ascontiguousarray(np.flipud(tissue()))), pointer, start_s=10.0))
+    assert len(trace) >= 36
+    assert np.median(errors(trace, still, 10.0)) < 2
+
+
 def test_where_it_rested_before_it_first_moved_is_found_once_it_moves_in_a_later_rest() -> None:
     pointer, place = Pointer(), (420.0, 260.0)
     parked: list[Point | None] = [place] * 50
