@@ -33,7 +33,7 @@ def followed(
     unseen: int = 0,
     gone_from: int | None = None,
 ) -> list[Spot]:
-    """The background is the picture without a cursor; in the first `unseen` samples and those from `gone_from` nothing differs from it."""
+    """Over the picture without a cursor; in the first `unseen` samples and from `gone_from` on nothing differs."""
     samples = lumas(points, picture=picture, seed=3)
     background = tissue() if picture is None else picture
     limit = limits(samples, temporal_median(samples))
