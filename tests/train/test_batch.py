@@ -30,7 +30,7 @@ def documents(folder, tmp_path_factory):
     base = tmp_path_factory.mktemp("data")
     path = write_video(base / "film.mp4", seconds=6)
     film = Media(kind="video", uri=str(path), start_s=1.0, end_s=6.0, width=160, height=120)
-    found = [*conversations(tiny.llava(base / "llava", 5)), *curated(tiny.curated(base / "out", 1, 2))]
+    found = [*conversations(tiny.llava(base / "llava", 5)), *curated(tiny.curated(base / "out", 1, 2), 0.0)]
     samples = [s for s in found if hasattr(s, "turns")]
     samples.insert(2, conversation("film", film, (("What happens?", "It grows lighter."), ("Where?", "On the left."))))
     encode = tiny.encoder(folder)
