@@ -23,3 +23,23 @@ def positive(name: str, value: float) -> None:
     """
     if not 0 < value < math.inf:
         raise UsageError(f"{name} must be a number greater than 0, not {value}.")
+
+
+def at_least(name: str, value: float, least: float) -> None:
+    """A finite number of `least` or more.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not least <= value < math.inf:
+        raise UsageError(f"{name} must be a number of at least {least:g}, not {value}.")
+
+
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """One of a closed set.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if value not in allowed:
+        raise UsageError(f"{name} must be {', '.join(allowed[:-1])} or {allowed[-1]}, not '{value}'.")

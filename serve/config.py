@@ -1,11 +1,11 @@
 """Every setting of `preceptor serve`, as frozen dataclasses validated at birth; `--set a.b=value` changes one."""
 
 import ipaddress
-import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipelines.checks import positive
 from pipelines.errors import UsageError
 
 MIB = 1 << 20
@@ -13,8 +13,7 @@ MIB = 1 << 20
 
 def _positive(section: str, settings: object, *names: str) -> None:
     for name in names:
-        if not 0 < getattr(settings, name) < math.inf:
-            raise UsageError(f"{section}.{name} must be a number greater than 0, not {getattr(settings, name)}.")
+        positive(f"{section}.{name}", getattr(settings, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,30 +3,15 @@
 Numbers marked "published" are those of OpenBiomedVid or ViDRiP-LLaVA; the others say how they were chosen.
 """
 
-import math
 from dataclasses import dataclass, field
 
+from pipelines.checks import at_least, one_of, positive
 from pipelines.errors import UsageError
 from pipelines.split import HELD_OUT_SHARE
 
 PATCH_PX = 28
 """Side of what one visual token covers: two patches of 14."""
 KINDS = ("text", "image", "video")
-
-
-def _positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise UsageError(f"{name} must be a number greater than 0, not {value}.")
-
-
-def _at_least(name: str, value: float, least: float) -> None:
-    if not least <= value < math.inf:
-        raise UsageError(f"{name} must be a number of at least {least:g}, not {value}.")
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UsageError(f"{name} must be {', '.join(allowed[:-1])} or {allowed[-1]}, not '{value}'.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +30,10 @@ class VisionSettings:
     """Published."""
 
     def __post_init__(self) -> None:
-        _at_least("vision.image_max_tokens", self.image_max_tokens, 4)
-        _at_least("vision.video_max_tokens", self.video_max_tokens, 4)
-        _positive("vision.fps", self.fps)
-        _at_least("vision.max_frames", self.max_frames, 1)
+        at_least("vision.image_max_tokens", self.image_max_tokens, 4)
+        at_least("vision.video_max_tokens", self.video_max_tokens, 4)
+        positive("vision.fps", self.fps)
+        at_least("vision.max_frames", self.max_frames, 1)
         if self.min_side_px % PATCH_PX or self.min_side_px <= 0:
             raise UsageError(f"vision.min_side_px must be a multiple of {PATCH_PX}, not {self.min_side_px}.")
 
@@ -72,10 +57,10 @@ class DataSettings:
     LLaVA files do not say which video they come from, and are taken whole."""
 
     def __post_init__(self) -> None:
-        _at_least("data.max_tokens", self.max_tokens, 16)
-        _at_least("data.window", self.window, 1)
-        _at_least("data.prefetch", self.prefetch, 1)
-        _at_least("data.threads", self.threads, 1)
+        at_least("data.max_tokens", self.max_tokens, 16)
+        at_least("data.window", self.window, 1)
+        at_least("data.prefetch", self.prefetch, 1)
+        at_least("data.threads", self.threads, 1)
         if not 0 <= self.held_out_share < 1:
             raise UsageError(f"data.held_out_share must be at least 0 and below 1, not {self.held_out_share}.")
 
@@ -90,8 +75,8 @@ class LoraSettings:
     dropout: float = 0.05
 
     def __post_init__(self) -> None:
-        _at_least("lora.rank", self.rank, 0)
-        _positive("lora.alpha", self.alpha)
+        at_least("lora.rank", self.rank, 0)
+        positive("lora.alpha", self.alpha)
         if not 0 <= self.dropout < 1:
             raise UsageError(f"lora.dropout must lie between 0 and 1, not {self.dropout}.")
 
@@ -111,7 +96,7 @@ class Rates:
 
     def __post_init__(self) -> None:
         for name in ("vision", "projector", "language", "embeddings"):
-            _at_least(f"rates.{name}", getattr(self, name), 0.0)
+            at_least(f"rates.{name}", getattr(self, name), 0.0)
         if self.vision == self.projector == self.language == self.embeddings == 0:
             raise UsageError("At least one of a stage's rates must be greater than 0, or it trains nothing.")
 
@@ -143,18 +128,18 @@ class Stage:
         if not self.kinds:
             raise UsageError("A stage's kinds must name at least one of text, image, video.")
         for kind in self.kinds:
-            _one_of("kinds", kind, KINDS)
-        _at_least("epochs", self.epochs, 0)
+            one_of("kinds", kind, KINDS)
+        at_least("epochs", self.epochs, 0)
         if self.max_steps is not None:
-            _at_least("max_steps", self.max_steps, 1)
-        _at_least("batch_packs", self.batch_packs, 1)
-        _one_of("schedule", self.schedule, ("cosine", "constant"))
+            at_least("max_steps", self.max_steps, 1)
+        at_least("batch_packs", self.batch_packs, 1)
+        one_of("schedule", self.schedule, ("cosine", "constant"))
         if not 0 <= self.warmup < 1:
             raise UsageError(f"warmup must lie between 0 and 1, not {self.warmup}.")
-        _at_least("weight_decay", self.weight_decay, 0)
-        _positive("max_grad_norm", self.max_grad_norm)
+        at_least("weight_decay", self.weight_decay, 0)
+        positive("max_grad_norm", self.max_grad_norm)
         for name, weight in self.weights.items():
-            _at_least(f"weights.{name}", weight, 0)
+            at_least(f"weights.{name}", weight, 0)
         if self.lora.rank and (self.rates.language <= 0 or self.rates.embeddings > 0):
             raise UsageError("A stage with lora.rank needs rates.language above 0 (its adapters') and rates.embeddings 0.")
 
@@ -184,15 +169,15 @@ class RunSettings:
     """Where the cluster has GPUs."""
 
     def __post_init__(self) -> None:
-        _one_of("run.parallel", self.parallel, ("ddp", "fsdp"))
-        _one_of("run.precision", self.precision, ("auto", "float32", "bf16"))
-        _one_of("run.attention", self.attention, ("auto", "sdpa", "flash_attention_2"))
-        _at_least("run.checkpoint_every_steps", self.checkpoint_every_steps, 1)
-        _at_least("run.keep_checkpoints", self.keep_checkpoints, 1)
-        _at_least("run.max_failures", self.max_failures, 0)
-        _at_least("run.threads", self.threads, 0)
-        _positive("run.cpus_per_worker", self.cpus_per_worker)
-        _positive("run.gpus_per_worker", self.gpus_per_worker)
+        one_of("run.parallel", self.parallel, ("ddp", "fsdp"))
+        one_of("run.precision", self.precision, ("auto", "float32", "bf16"))
+        one_of("run.attention", self.attention, ("auto", "sdpa", "flash_attention_2"))
+        at_least("run.checkpoint_every_steps", self.checkpoint_every_steps, 1)
+        at_least("run.keep_checkpoints", self.keep_checkpoints, 1)
+        at_least("run.max_failures", self.max_failures, 0)
+        at_least("run.threads", self.threads, 0)
+        positive("run.cpus_per_worker", self.cpus_per_worker)
+        positive("run.gpus_per_worker", self.gpus_per_worker)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -227,7 +227,7 @@ def _hot_spot(strength: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
     rows, columns = np.flatnonzero(strong.any(axis=1)), np.flatnonzero(strong.any(axis=0))
     first = strong[rows[0] : rows[0] + max(1, round(np.ptp(rows) / 10))].sum(axis=0)
     tip = float(first @ (np.arange(width) + 0.5) / first.sum()) - 0.5
-    return max(float(columns[0]), tip), max(0.0, rows[0] - _TIP_ABOVE)
+    return max(float(columns[0]), tip), max(0.0, float(rows[0]) - _TIP_ABOVE)
 
 
 @dataclass(frozen=True, slots=True)

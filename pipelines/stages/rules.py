@@ -22,9 +22,8 @@ MIN_WORDS = 10
 """Published: a caption of fewer words is dropped."""
 MIN_TERMS = 3
 """Distinct medical terms. Unpublished; with three the rule answers 22 of the admission probe's 24 items as labelled."""
-MAX_TERM_ZIPF = 4.0
-EVERYDAY_ZIPF = 5.0
-"""wordfreq's scale: ten in a million."""
+MAX_TERM_ZIPF, EVERYDAY_ZIPF = 4.0, 5.0
+"""wordfreq's scale: ten and a hundred in a million."""
 
 _DOMAIN_MODALITY = {
     Domain.CT: "CT",
@@ -135,7 +134,7 @@ def sentences(text: str) -> Sequence[str]:
 
 
 def speaks_medically(text: str, vocabulary: Vocabulary) -> bool:
-    """Whether a sentence over a medical picture says anything of it: here everyday terms count too ("cell", "blood")."""
+    """Whether a sentence over a medical picture says anything of it: here everyday terms count too ("cell")."""
     from wordfreq import zipf_frequency
 
     def counts(word: str) -> bool:

@@ -86,11 +86,14 @@ class Pointer:
     sightings: list[Seen] = field(default_factory=list)
     unresolved: deque[_Unresolved] = field(default_factory=lambda: deque(maxlen=_MAX_UNRESOLVED))
 
+    @property
+    def learns(self) -> bool:
+        """Whether further sightings can still teach something."""
+        return len(self.looks.appearances) < _MOST_APPEARANCES
+
     def learn(self, seen: list[Seen]) -> None:
         """Take in new sightings: they may show it as it was not known yet."""
         known = self.looks.appearances
-        if len(known) >= _MOST_APPEARANCES:
-            return
         self.sightings = [*self.sightings, *(s for s in seen if not any(a.explains(s) for a in known))][-_SIGHTINGS:]
         taught = recurring(self.sightings)
         if len({s.time_s for s in taught}) < _LEAST:
@@ -172,7 +175,8 @@ class CursorTracer:
         limit = limits(chosen, background)
         pointer, looks = self._pointer, self._pointer.looks
         found = [candidates(luma, background, limit, quiet) for luma in lumas]
-        pointer.learn(sightings(times, lumas, background, found))
+        if pointer.learns:
+            pointer.learn(sightings(times, lumas, background, found))
         spots: list[Spot] = []
         if looks.appearances:
             for _ in range(_CLEANINGS):

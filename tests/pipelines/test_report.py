@@ -1,21 +1,18 @@
 import base64
 import dataclasses
 import hashlib
-import io
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import PIL.Image
 import pytest
 
 from pipelines import gallery, report
-from pipelines.drawing import MAX_TRACE_POINTS, small_picture, trace_segments
 from pipelines.errors import UsageError
 from pipelines.image_file import image_path
 from pipelines.report import clock, write_report
-from pipelines.schema import Clip, CursorState, Image, ModelText, Probe, Reason, StableInterval, StageTime, TracePoint, Video
+from pipelines.schema import Clip, Image, ModelText, Probe, Reason, StableInterval, StageTime, Video
 from tests.pipelines import datasets
 
 HOSTILE = "\"'><script>alert(1)</script><img src=https://example.org/x onerror=alert(2)>{{ 7 * 7 }}"
@@ -267,35 +264,6 @@ def test_the_true_path_is_drawn_where_it_is_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "[1]", '{"cursor": 3}', '{"cursor": [], "size": [0, 1]}', '{"cursor": []}'])
 def test_a_file_that_is_no_truth_is_not_shown(tmp_path: Path, content: str) -> None:
     assert "where it truly was" not in _beside(tmp_path, content).text
-
-
-def _points(times: list[float]) -> tuple[TracePoint, ...]:
-    return tuple(TracePoint(time_s=t, x=t, y=2 * t, confidence=1.0, state=CursorState.MOVING) for t in times)
-
-
-def test_the_traces_colour_runs_along_time() -> None:
-    segments = trace_segments(_points([0.0, 1.0, 2.0]), (0.0, 2.0))
-    assert [(s.x0, s.y0, s.x1, s.y1) for s in segments] == [(0, 0, 1, 2), (1, 2, 2, 4)]
-    assert [s.colour for s in segments] == ["hsl(210 95% 55%)", "hsl(105 95% 55%)"]
-
-
-def test_a_gap_in_the_trace_is_not_bridged_and_a_point_draws_nothing() -> None:
-    assert [(s.x0, s.x1) for s in trace_segments(_points([0.0, 1.0, 9.0, 10.0]), (0, 10))] == [(0.0, 1.0), (9.0, 10.0)]
-    assert trace_segments(_points([1.0]), (0, 10)) == trace_segments([], (0, 10)) == ()
-
-
-def test_long_traces_are_thinned_from_end_to_end() -> None:
-    segments = trace_segments(_points([i / 10 for i in range(30_000)]), (0, 3000))
-    assert 100 < len(segments) <= MAX_TRACE_POINTS
-    assert segments[-1].x1 > 2980
-
-
-def test_pictures_are_made_small() -> None:
-    uri = small_picture(datasets.picture("a", 1, (1600, 900)).data)
-    assert uri is not None
-    small = PIL.Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"))))
-    assert small.size == (640, 360)
-    assert small_picture(b"no picture") is None
 
 
 def test_stage_times_count_every_row(tmp_path: Path) -> None:

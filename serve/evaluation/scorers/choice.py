@@ -33,6 +33,9 @@ def choose(reply: str, options: Sequence[str]) -> int | None:
     whole = [i for i, t in enumerate(texts) if t and t == said]
     if len(whole) == 1:
         return whole[0]
+    if _lists(text, texts):  # the options over again are no choice; an answer named beside them is one
+        named = _explicit(text, texts)
+        return named if named is not None and named >= 0 else None
     for rule in (_leading_strong, _leading_text, _explicit, _leading_weak, _marked, _mentioned):
         found = rule(text, texts)
         if found is not None:
@@ -72,6 +75,13 @@ def _head(text: str, count: int) -> tuple[int, str, str, str] | None:
     enclosed = match.group(3) is None
     after = rest[sign.end() :] if sign else rest
     return index, (sign.group().strip() if sign else "") or (")" if enclosed else ""), after.strip(), word
+
+
+def _lists(text: str, texts: list[list[str]]) -> bool:
+    """Whether lines begin with several letters, each before its own option's text: the question's list, repeated."""
+    heads = filter(None, (_head(line.strip(), len(texts)) for line in text.splitlines()))
+    own = {index for index, _, rest, _ in heads if texts[index] and tokens(rest)[: len(texts[index])] == texts[index]}
+    return len(own) > 1
 
 
 def _several(rest: str, count: int) -> bool:

@@ -101,3 +101,19 @@ def test_two_options_are_no_choice(options, data):
     first, second = data.draw(st.permutations(range(len(options))))[:2]
     assert choose(f"{LETTERS[first]}. {options[second]}", options) is None
     assert choose(f"It is {options[first]} with {options[second]}", options) is None
+
+
+LIST = "A. CT\nB. Ultrasound\nC. MRI\nD. X-ray"
+
+
+@pytest.mark.parametrize(
+    ("reply", "wanted"),
+    [
+        (LIST, None),
+        (f"{LIST}\n\n{LIST}\n\nA. CT\nB", None),
+        (f"{LIST}\n\nThe answer is C.", 2),
+        ("C. MRI\n\nIt shows the brain in gray.", 2),
+    ],
+)
+def test_the_options_over_again_are_no_choice(reply: str, wanted: int | None) -> None:
+    assert choose(reply, ["CT", "Ultrasound", "MRI", "X-ray"]) == wanted
