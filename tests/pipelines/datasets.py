@@ -290,3 +290,8 @@ def write_turns(out: Path, turns: Sequence[QuestionAnswer], name: str = "part", 
     (out / "instruct").mkdir(exist_ok=True)
     table = pa.Table.from_pylist([msgspec.to_builtins(t) for t in turns], arrow_schema(QuestionAnswer))
     pq.write_table(table, out / "instruct" / f"{name}.parquet", row_group_size=rows_in_a_group)
+
+
+def points(times: list[float]) -> tuple[TracePoint, ...]:
+    """A cursor that goes down to the right by its own time."""
+    return tuple(TracePoint(time_s=t, x=t, y=2 * t, confidence=1.0, state=CursorState.MOVING) for t in times)

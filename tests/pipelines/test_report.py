@@ -181,7 +181,7 @@ def _film() -> tuple[Video, Clip, list[Image]]:
         datasets.clip("film", 0.0, one),
         pictures=pictures,
         image_end_s=5.0,
-        trace=_points([1.0, 2.0, 3.0]),
+        trace=datasets.points([1.0, 2.0, 3.0]),
         episodes=tuple(datasets.episode(5.0 * i + 1, picture=i) for i in range(4)),
         links=(
             datasets.link(1.0, "Look here.", episode=0),
@@ -191,7 +191,7 @@ def _film() -> tuple[Video, Clip, list[Image]]:
     )
     stable = tuple(
         StableInterval(start_s=p.start_s, end_s=p.end_s, image_id=p.image_id, method="median", width=160, height=120,
-                       trace=_points([p.start_s + t for t in (1.0, 2.0, 3.0)]))
+                       trace=datasets.points([p.start_s + t for t in (1.0, 2.0, 3.0)]))
         for p in pictures
     )  # fmt: skip
     return dataclasses.replace(datasets.ok("film", [one, two], [clip]), stable=stable), clip, [one, two]
