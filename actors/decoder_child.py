@@ -33,12 +33,11 @@ from actors.requests import (
     Screened,
     ScreenRequest,
     Seen,
-    Small,
 )
 from pipelines import media
 from pipelines.errors import EnvironmentFault, RowError
 from pipelines.image_file import ImageFile
-from pipelines.job import to_bytes
+from pipelines.job import Sample, to_bytes
 from pipelines.schema import Probe, Reason
 from pipelines.stages import audio as audio_pass
 from pipelines.stages import probe as probing
@@ -82,8 +81,7 @@ def _screen(request: ScreenRequest) -> Iterator[Message]:
         if isinstance(found, Probe):
             yield Probed(probe=found)
         else:
-            frames = tuple(Small(time_s=t, until_s=t, jpeg=jpeg) for t, jpeg in found.frames)
-            yield Screened(probe=found.probe, speech=found.speech, audio_s=found.audio_s, frames=frames)
+            yield Screened(probe=found.probe, speech=found.speech, audio_s=found.audio_s, frames=found.frames)
 
 
 def _look(request: LookRequest) -> Looked:
@@ -101,7 +99,7 @@ def _look(request: LookRequest) -> Looked:
             images.commit({i.image_id for i in found.intervals})
         except (OSError, pa.ArrowException) as error:  # a full disk, lost credentials: no video's fault
             raise EnvironmentFault(f"Pictures cannot be written to {request.out}: {error}") from error
-    frames = tuple(Small(time_s=f.time_s, until_s=f.until_s, jpeg=media.to_jpeg(f.rgb)) for f in found.frames)
+    frames = tuple(Sample(time_s=f.time_s, until_s=f.until_s, jpeg=media.to_jpeg(f.rgb)) for f in found.frames)
     return Looked(scene_cuts_s=found.scene_cuts_s, intervals=found.intervals, frames=frames)
 
 

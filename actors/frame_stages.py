@@ -11,14 +11,7 @@ from pipelines.errors import RowError
 from pipelines.job import Job, Sample
 from pipelines.media import from_jpeg
 from pipelines.schema import Domain, FrameClass, Video
-from pipelines.stages.narrative import (
-    check_narrative,
-    choose_domain,
-    is_positive,
-    spoken_share,
-    streak_share,
-    thumbnail,
-)
+from pipelines.stages.narrative import check_narrative, choose_domain, is_positive, spoken_share, streak_share
 
 _DOMAINS = tuple(Domain)
 _BATCH = 64
@@ -40,14 +33,11 @@ def to_classes(samples: Sequence[Sample], probabilities: np.ndarray) -> tuple[Fr
     )
 
 
-def classified(
-    model: FrameClassifier, samples: Sequence[Sample]
-) -> Iterator[tuple[list[np.ndarray], tuple[FrameClass, ...]]]:
-    """The samples' frames, RGB uint8, and their classes, a batch at a time."""
+def classified(model: FrameClassifier, samples: Sequence[Sample]) -> Iterator[tuple[FrameClass, ...]]:
+    """The samples' classes, a batch at a time."""
     for start in range(0, len(samples), _BATCH):
         batch = samples[start : start + _BATCH]
-        frames = [from_jpeg(s.jpeg) for s in batch]
-        yield frames, to_classes(batch, model(frames))
+        yield to_classes(batch, model([from_jpeg(s.jpeg) for s in batch]))
 
 
 class ScreenClassifier:
@@ -64,24 +54,22 @@ class ScreenClassifier:
             RowError: `not_medical` or `not_narrative`.
         """
         classes: list[FrameClass] = []
-        thumbnails: list[np.ndarray] = []
-        for frames, found in classified(self._model, job.samples):
+        for found in classified(self._model, job.samples):
             classes += found
-            thumbnails += [thumbnail(frame) for frame in frames]
         video = dataclasses.replace(job.video, classifier=self._model.name, screen_frames=tuple(classes))
         try:
-            return Job(video=self._decided(video, thumbnails))
+            return Job(video=self._decided(video, [s.rested_s for s in job.samples]))
         except RowError as error:
             error.known = video
             raise
 
-    def _decided(self, video: Video, thumbnails: list[np.ndarray]) -> Video:
+    def _decided(self, video: Video, rested_s: list[float]) -> Video:
         classes, settings = video.screen_frames, self._config.narrative
         domain, share = choose_domain(classes, self._config.classifier)
         times = [c.time_s for c in classes]
         medical = [is_positive(c, domain, self._config.classifier) for c in classes]
         if domain.is_static:
-            narrative = streak_share(times, thumbnails, medical, settings)
+            narrative = streak_share(rested_s, medical, settings)
         else:
             narrative = spoken_share(times, medical, classes[-1].until_s, video.speech, settings)
         check_narrative(domain, narrative, settings)
@@ -96,5 +84,5 @@ class LookClassifier:
 
     def __call__(self, job: Job) -> Job:
         """The job with `frames`, and nothing heavy left in it."""
-        classes = tuple(c for _, found in classified(self._model, job.samples) for c in found)
+        classes = tuple(c for found in classified(self._model, job.samples) for c in found)
         return Job(video=dataclasses.replace(job.video, frames=classes))

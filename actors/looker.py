@@ -5,7 +5,7 @@ import dataclasses
 from actors.decoder import Decoder
 from actors.requests import Looked, LookRequest
 from pipelines.config import Config
-from pipelines.job import Job, Sample
+from pipelines.job import Job
 
 
 class Looker:
@@ -33,6 +33,5 @@ class Looker:
             until_s=video.probe.duration_s,
         )
         (looked,) = [m for m in self._decoder.ask(request, video.probe.duration_s) if isinstance(m, Looked)]
-        samples = tuple(Sample(time_s=f.time_s, until_s=f.until_s, jpeg=f.jpeg) for f in looked.frames)
         video = dataclasses.replace(video, scene_cuts_s=looked.scene_cuts_s, stable=looked.intervals)
-        return Job(video=video, samples=samples)
+        return Job(video=video, samples=looked.frames)

@@ -3,6 +3,7 @@
 import msgspec
 
 from pipelines.config import Config, LookSettings
+from pipelines.job import Sample
 from pipelines.schema import Probe, Reason, Span, StableInterval
 from pipelines.stages.uploads import UploadLimits
 
@@ -52,14 +53,6 @@ class FilmRequest(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 Request = ScreenRequest | LookRequest | AudioRequest | PicturesRequest | FilmRequest
 
 
-class Small(msgspec.Struct, frozen=True, kw_only=True):
-    """A small frame, JPEG."""
-
-    time_s: float
-    until_s: float
-    jpeg: bytes
-
-
 class Probed(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """The header has been read."""
 
@@ -72,7 +65,7 @@ class Screened(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     probe: Probe
     speech: tuple[Span, ...]
     audio_s: float
-    frames: tuple[Small, ...]
+    frames: tuple[Sample, ...]
 
 
 class Looked(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -80,7 +73,7 @@ class Looked(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
     scene_cuts_s: tuple[float, ...]
     intervals: tuple[StableInterval, ...]
-    frames: tuple[Small, ...]
+    frames: tuple[Sample, ...]
 
 
 class AudioWindow(msgspec.Struct, frozen=True, tag=True, kw_only=True):

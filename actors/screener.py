@@ -6,8 +6,7 @@ from actors.decoder import Decoder
 from actors.requests import Probed, Screened, ScreenRequest
 from pipelines.config import Config
 from pipelines.errors import RowError
-from pipelines.job import Job, Sample
-from pipelines.schema import Span
+from pipelines.job import Job
 from pipelines.stages.speech import check_speech, overlap_s
 
 
@@ -43,14 +42,4 @@ class Screener:
         except RowError as error:
             error.known = video
             raise
-        return Job(video=dataclasses.replace(video, speech_share=share), samples=_until_next(screened))
-
-
-def _until_next(screened: Screened) -> tuple[Sample, ...]:
-    """Each frame stands for the time until the next one, the last until the end."""
-    times = [f.time_s for f in screened.frames]
-    ends = [*times[1:], max(screened.probe.duration_s, times[-1])]
-    spans = [Span(start_s=a, end_s=b) for a, b in zip(times, ends, strict=True)]
-    return tuple(
-        Sample(time_s=s.start_s, until_s=s.end_s, jpeg=f.jpeg) for s, f in zip(spans, screened.frames, strict=True)
-    )
+        return Job(video=dataclasses.replace(video, speech_share=share), samples=screened.frames)

@@ -51,13 +51,17 @@ class ScreenSettings:
     max_gap_s: float = 12.0
     """Where key frames are further apart than this, the reference frames between them are decoded too."""
     max_frames: int = 1440
-    """Bounds time and memory on very long videos; 2 hours at one frame per 5 s. Sparser frames could not show rest."""
+    """Bounds time on very long videos; 2 hours at one frame per 5 s. Sparser frames could not show rest."""
+    max_classified: int = 360
+    """Of them, evenly spread, are classified: the thresholds are shares, and of 360 frames a share is known to a few
+    percent. A two-hour video then weighs little more than one of half an hour."""
     longest_edge_px: int = 256
     """What the frame classifiers look at."""
 
     def __post_init__(self) -> None:
         positive("screen.interval_s", self.interval_s)
         positive("screen.max_frames", self.max_frames)
+        positive("screen.max_classified", self.max_classified)
         positive("screen.longest_edge_px", self.longest_edge_px)
         positive("screen.max_gap_s", self.max_gap_s)
 

@@ -16,6 +16,8 @@ class Sample:
 
     time_s: float
     until_s: float
+    rested_s: float = 0.0
+    """Of a screening frame: for how long the picture then rested, as far as the streak test looks."""
     jpeg: bytes
 
 

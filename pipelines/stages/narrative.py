@@ -49,26 +49,31 @@ def thumbnail(rgb: np.ndarray) -> np.ndarray:
     return np.asarray(vector / norm) if norm > 0 else np.asarray(vector)
 
 
-def streak_share(
-    times_s: Sequence[float], thumbnails: Sequence[np.ndarray], medical: Sequence[bool], settings: NarrativeSettings
-) -> float:
-    """Share of medical frames after which the picture rests for `streak_length` samples of `streak_interval_s`.
+def rests_s(times_s: Sequence[float], thumbnails: Sequence[np.ndarray], settings: NarrativeSettings) -> list[float]:
+    """For each frame, how long the picture rested after it; followed no longer than a streak needs.
 
     Rest is only believed between two frames that were both seen: a frame at t and one at t' alike (cosine) mean that the
     picture rested from t to t'. So sparse key frames cannot make a fly-through look still.
     """
-    needed_s = settings.streak_length * settings.streak_interval_s
-    streaks = 0
+    rests = []
     for i, start_s in enumerate(times_s):
-        if not medical[i]:
-            continue
         rested_s = 0.0
         for j in range(i + 1, len(times_s)):
-            if float(thumbnails[i] @ thumbnails[j]) < settings.streak_similarity or rested_s >= needed_s:
+            if float(thumbnails[i] @ thumbnails[j]) < settings.streak_similarity or rested_s >= _streak_s(settings):
                 break
             rested_s = times_s[j] - start_s
-        streaks += rested_s >= needed_s
+        rests.append(rested_s)
+    return rests
+
+
+def streak_share(rested_s: Sequence[float], medical: Sequence[bool], settings: NarrativeSettings) -> float:
+    """Share of medical frames after which the picture rests for `streak_length` samples of `streak_interval_s`."""
+    streaks = sum(rest >= _streak_s(settings) for rest, counts in zip(rested_s, medical, strict=True) if counts)
     return streaks / max(1, sum(medical))
+
+
+def _streak_s(settings: NarrativeSettings) -> float:
+    return settings.streak_length * settings.streak_interval_s
 
 
 def spoken_share(

@@ -4,28 +4,49 @@ MedicalNarratives filtered 748,000 videos by key frames and speech before it loo
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pipelines.config import Config, ScreenSettings
 from pipelines.errors import RowError
+from pipelines.job import Sample
 from pipelines.media import DecodedPicture, clock_origin_s, decode_alone, decode_quietly, open_media, packets, to_jpeg
 from pipelines.schema import Probe, Reason, Span
 from pipelines.stages import probe as probing
+from pipelines.stages.narrative import rests_s, thumbnail
 from pipelines.stages.speech import AudioClock, SpeechMeter
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A screening frame."""
+
+    time_s: float
+    jpeg: bytes
+    """Longest edge as set."""
+    thumbnail: np.ndarray
+    """What the streak test compares."""
+
+    @classmethod
+    def of(cls, picture: DecodedPicture, longest_edge_px: int) -> "Seen":
+        """The picture, small."""
+        rgb = picture.small_rgb(longest_edge_px)
+        return cls(time_s=picture.time_s, jpeg=to_jpeg(rgb), thumbnail=thumbnail(rgb))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screened:
-    """What the cheap pass found. `frames` are (time_s, JPEG) in time order, longest edge as set."""
+    """What the cheap pass found. `frames`, in time order, are what there is to classify."""
 
     probe: Probe
     speech: tuple[Span, ...]
     audio_s: float
-    frames: tuple[tuple[float, bytes], ...]
+    frames: tuple[Sample, ...]
 
 
 def screen(uri: str, config: Config) -> Iterator[Probe | Screened]:
@@ -48,7 +69,7 @@ def screen(uri: str, config: Config) -> Iterator[Probe | Screened]:
         probing.check_duration(found.duration_s, config.probe)
         fill_gaps(container, passed, found.duration_s, config.screen)
         speech, audio_s = passed.meter.finish()
-        frames = thin(sorted(passed.frames, key=lambda f: f[0]), config.screen.max_frames)
+        frames = to_classify(passed.frames, found.duration_s, config)
         yield Screened(probe=found, speech=speech, audio_s=audio_s, frames=frames)
 
 
@@ -65,7 +86,7 @@ class _Pass:
         self.video.codec_context.thread_count = 1
         self.origin_s = clock_origin_s(container)
         self.meter = SpeechMeter(config.speech)
-        self.frames: list[tuple[float, bytes]] = []
+        self.frames: list[Seen] = []
         self.interval_s = max(config.screen.interval_s, self._announced_s() / config.screen.max_frames)
         self._steps: set[int] = set()
         self._last_pts: int | None = None
@@ -96,7 +117,7 @@ class _Pass:
         if self._last_pts is not None and packet.duration:
             self._steps.add(int(packet.duration))
         self._last_pts = packet.pts
-        due = not self.frames or time_s - self.frames[-1][0] >= self.interval_s
+        due = not self.frames or time_s - self.frames[-1].time_s >= self.interval_s
         if packet.is_keyframe and due:
             self.take(packet)
 
@@ -114,7 +135,7 @@ class _Pass:
             # a drained frame has lost its own time base; the stream's is the same
             picture = DecodedPicture(frame, float(frame.pts * self.video.time_base) - self.origin_s)
             self._rotation = picture.rotation_deg
-            self.frames.append((picture.time_s, to_jpeg(picture.small_rgb(self.settings.longest_edge_px))))
+            self.frames.append(Seen.of(picture, self.settings.longest_edge_px))
 
     def finished_probe(self, found: Probe) -> Probe:
         turned = round(self._rotation / 90) % 2 == 1
@@ -133,7 +154,7 @@ def fill_gaps(container: Any, passed: _Pass, duration_s: float, settings: Screen
     """Where key frames are further apart than `max_gap_s`, decode forward once through the gap, reference frames only."""
     import av
 
-    times = sorted(t for t, _ in passed.frames)
+    times = sorted(f.time_s for f in passed.frames)
     for start_s, end_s in zip(times, [*times[1:], duration_s], strict=True):
         if end_s - start_s <= settings.max_gap_s:
             continue
@@ -151,13 +172,28 @@ def fill_gaps(container: Any, passed: _Pass, duration_s: float, settings: Screen
                 time_s = frame.time - passed.origin_s if frame.time is not None else taken_s
                 if taken_s + passed.interval_s <= time_s < end_s:
                     taken_s = time_s
-                    picture = DecodedPicture(frame, time_s)
-                    passed.frames.append((time_s, to_jpeg(picture.small_rgb(settings.longest_edge_px))))
+                    passed.frames.append(Seen.of(DecodedPicture(frame, time_s), settings.longest_edge_px))
 
 
-def thin(frames: list[tuple[float, bytes]], limit: int) -> tuple[tuple[float, bytes], ...]:
-    """At most `limit` of the frames, evenly spread."""
-    if len(frames) <= limit:
-        return tuple(frames)
-    picks = np.unique(np.linspace(0, len(frames) - 1, limit).round().astype(int))
-    return tuple(frames[i] for i in picks)
+def to_classify(frames: list[Seen], end_s: float, config: Config) -> tuple[Sample, ...]:
+    """Of the frames, as many as are classified; all of them tell how long each picture rested.
+
+    Each stands for the time until the next one, the last until the end.
+    """
+    frames = thin(sorted(frames, key=lambda f: f.time_s), config.screen.max_frames)
+    times = [f.time_s for f in frames]
+    rests = rests_s(times, [f.thumbnail for f in frames], config.narrative)
+    picks = thin(range(len(frames)), config.screen.max_classified)
+    ends = [*(times[i] for i in picks[1:]), max(end_s, times[-1])]
+    return tuple(
+        Sample(time_s=times[i], until_s=until_s, rested_s=rests[i], jpeg=frames[i].jpeg)
+        for i, until_s in zip(picks, ends, strict=True)
+    )
+
+
+def thin(items: Sequence[T], limit: int) -> list[T]:
+    """At most `limit` of the items, evenly spread."""
+    if len(items) <= limit:
+        return list(items)
+    picks = np.unique(np.linspace(0, len(items) - 1, limit).round().astype(int))
+    return [items[i] for i in picks]

@@ -41,8 +41,6 @@ def bench_screen() -> None:
     import av
 
     from actors.frame_stages import ScreenClassifier
-    from actors.requests import Screened, Small
-    from actors.screener import _until_next
     from pipelines import recipes
     from pipelines.job import Job
     from pipelines.schema import Video
@@ -55,9 +53,7 @@ def bench_screen() -> None:
     def ours(classify: bool = True) -> None:
         (found,) = [m for m in screen(str(path), config) if isinstance(m, Found)]
         if classify:
-            frames = tuple(Small(time_s=t, until_s=t, jpeg=j) for t, j in found.frames)
-            seen = Screened(probe=found.probe, speech=found.speech, audio_s=found.audio_s, frames=frames)
-            classifier(Job(video=Video(video_id="a", uri=str(path), speech=found.speech), samples=_until_next(seen)))
+            classifier(Job(video=Video(video_id="a", uri=str(path), speech=found.speech), samples=found.frames))
 
     def decode(skip: str) -> None:
         with av.open(str(path)) as container:

@@ -6,7 +6,7 @@ import pytest
 from pipelines.config import ClassifierSettings, NarrativeSettings
 from pipelines.errors import RowError
 from pipelines.schema import Domain, FrameClass, Reason, Span
-from pipelines.stages.narrative import check_narrative, choose_domain, spoken_share, streak_share, thumbnail
+from pipelines.stages.narrative import check_narrative, choose_domain, rests_s, spoken_share, streak_share, thumbnail
 
 CLASSES = ClassifierSettings()
 SETTINGS = NarrativeSettings()
@@ -49,12 +49,18 @@ def pictures(kinds: list[int]) -> list[np.ndarray]:
 
 def test_a_resting_picture_is_a_streak_and_a_fly_through_is_none() -> None:
     times = [0.0, 5.0, 10.0, 15.0]
-    assert streak_share(times, pictures([1, 1, 1, 1]), [True] * 4, SETTINGS) == 0.5
-    assert streak_share(times, pictures([1, 2, 3, 4]), [True] * 4, SETTINGS) == 0.0
+    assert rests_s(times, pictures([1, 1, 1, 1]), SETTINGS) == [10.0, 10.0, 5.0, 0.0]
+    assert rests_s(times, pictures([1, 2, 3, 4]), SETTINGS) == [0.0] * 4
+
+
+def test_of_medical_frames_counts_the_share_that_starts_a_streak() -> None:
+    assert streak_share([10.0, 7.5, 5.0, 0.0], [True] * 4, SETTINGS) == 0.5
+    assert streak_share([10.0, 7.5, 5.0, 0.0], [False, True, True, True], SETTINGS) == pytest.approx(1 / 3)
+    assert streak_share([10.0], [False], SETTINGS) == 0.0
 
 
 def test_sparse_key_frames_prove_no_rest() -> None:
-    assert streak_share([0.0, 60.0], pictures([1, 2]), [True, True], SETTINGS) == 0.0
+    assert rests_s([0.0, 60.0], pictures([1, 2]), SETTINGS) == [0.0, 0.0]
 
 
 def test_brightness_alone_is_no_likeness() -> None:

@@ -9,7 +9,7 @@ from pipelines.errors import RowError
 from pipelines.media import from_jpeg
 from pipelines.schema import Probe, Reason
 from pipelines.settings import with_settings
-from pipelines.stages.screen import Screened, screen, thin
+from pipelines.stages.screen import Screened, Seen, screen, thin, to_classify
 from tests.media import write_video
 
 
@@ -33,10 +33,10 @@ def reason(path: Path, config: Config) -> Reason:
 
 def test_key_frames_carry_their_own_times(tmp_path: Path, config: Config) -> None:
     found = screened(write_video(tmp_path / "a.mp4", seconds=20, key_frame_every_s=2), config)
-    times = [t for t, _ in found.frames]
-    assert times == pytest.approx([0, 6, 12, 18], abs=0.11)
-    for time_s, jpeg in found.frames:
-        assert np.abs(from_jpeg(jpeg)[:, 5:60].mean() - int(time_s) * 10) < 6
+    assert [f.time_s for f in found.frames] == pytest.approx([0, 6, 12, 18], abs=0.11)
+    assert [f.until_s for f in found.frames] == [*(f.time_s for f in found.frames[1:]), found.probe.duration_s]
+    for frame in found.frames:
+        assert np.abs(from_jpeg(frame.jpeg)[:, 5:60].mean() - int(frame.time_s) * 10) < 6
     assert found.probe.duration_s == pytest.approx(20, abs=0.2)
     assert not found.probe.truncated
     assert found.probe.variable_frame_rate is False
@@ -44,10 +44,10 @@ def test_key_frames_carry_their_own_times(tmp_path: Path, config: Config) -> Non
 
 def test_a_container_with_one_key_frame_is_filled(tmp_path: Path, config: Config) -> None:
     found = screened(write_video(tmp_path / "a.mp4", seconds=24, key_frame_every_s=100), config)
-    times = [t for t, _ in found.frames]
+    times = [f.time_s for f in found.frames]
     assert len(times) >= 4
     assert max(b - a for a, b in zip(times, times[1:], strict=False)) < 8
-    assert [round(from_jpeg(j)[:, 5:60].mean() / 10) for _, j in found.frames] == [int(t + 0.01) for t in times]
+    assert [round(from_jpeg(f.jpeg)[:, 5:60].mean() / 10) for f in found.frames] == [int(t + 0.01) for t in times]
 
 
 def test_variable_frame_rate_keeps_presentation_times(tmp_path: Path, config: Config) -> None:
@@ -55,7 +55,7 @@ def test_variable_frame_rate_keeps_presentation_times(tmp_path: Path, config: Co
     path = write_video(tmp_path / "a.mp4", times_s=times, seconds=14.2, key_frame_every_s=0.1)
     found = screened(path, config)
     assert found.probe.variable_frame_rate is True
-    assert all(min(abs(t - x) for x in times) < 0.002 for t, _ in found.frames)
+    assert all(min(abs(t - x) for x in times) < 0.002 for t in (f.time_s for f in found.frames))
 
 
 def test_audio_that_starts_late_keeps_the_videos_clock(tmp_path: Path, config: Config) -> None:
@@ -105,7 +105,14 @@ def test_a_playlist_cannot_reach_other_files(tmp_path: Path, config: Config) -> 
 
 
 def test_thinning_is_even_and_keeps_the_ends() -> None:
-    frames = [(float(i), b"") for i in range(1000)]
-    picked = [t for t, _ in thin(frames, 10)]
-    assert picked == [0, 111, 222, 333, 444, 555, 666, 777, 888, 999]
-    assert thin(frames[:5], 10) == tuple(frames[:5])
+    assert thin(range(1000), 10) == [0, 111, 222, 333, 444, 555, 666, 777, 888, 999]
+    assert thin(range(5), 10) == [0, 1, 2, 3, 4]
+
+
+def test_frames_that_are_not_classified_still_tell_how_long_a_picture_rested(config: Config) -> None:
+    still, moving = np.eye(2)
+    seen = [Seen(time_s=5.0 * i, jpeg=b"%d" % i, thumbnail=still if i < 4 else moving * (-1) ** i) for i in range(9)]
+    found = to_classify(seen[::-1], 42.0, with_settings(config, ["screen.max_classified=3"]))
+    assert [(f.time_s, f.until_s, f.rested_s, f.jpeg) for f in found] == [
+        (0.0, 20.0, 10.0, b"0"), (20.0, 40.0, 0.0, b"4"), (40.0, 42.0, 0.0, b"8"),
+    ]  # fmt: skip
