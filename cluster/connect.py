@@ -7,6 +7,8 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 
+from pipelines.errors import EnvironmentFault
+
 
 def set_environment() -> None:
     """What Ray reads when it is first imported: call before any module that imports it.
@@ -33,6 +35,19 @@ def cluster(config: object = None, *, logical_cpus: int | None = None) -> Iterat
     import ray
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # the rest is in Ray's own log folder
+    try:
+        _connect(address, logical_cpus)
+    except Exception as error:  # a machine too busy for Ray's own 30 s, a full disk, an address that does not answer
+        raise EnvironmentFault(f"Ray does not start here: {error}" if address is None else f"{address}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str | None, logical_cpus: int | None) -> None:
+    import ray
+
     if address is not None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
     else:
@@ -53,7 +68,3 @@ def cluster(config: object = None, *, logical_cpus: int | None = None) -> Iterat
             _node_ip_address="127.0.0.1",
             _temp_dir=os.environ.get("RAY_TMPDIR") or os.path.join(tempfile.gettempdir(), "ray"),
         )
-    try:
-        yield
-    finally:
-        ray.shutdown()
