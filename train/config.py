@@ -175,7 +175,7 @@ class RunSettings:
     """CPU threads of each worker's arithmetic; 0 shares the machine among its workers."""
     cpus_per_worker: float = 1.0
     gpus_per_worker: float = 1.0
-    """Where the cluster has GPUs."""
+    """Where the cluster has GPUs; 0 leaves them alone."""
 
     def __post_init__(self) -> None:
         one_of("run.parallel", self.parallel, ("ddp", "fsdp"))
@@ -186,7 +186,7 @@ class RunSettings:
         at_least("run.max_failures", self.max_failures, 0)
         at_least("run.threads", self.threads, 0)
         positive("run.cpus_per_worker", self.cpus_per_worker)
-        positive("run.gpus_per_worker", self.gpus_per_worker)
+        at_least("run.gpus_per_worker", self.gpus_per_worker, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,8 @@ def fit(work: Callable[[Any, "RayWorker"], Any], job: Named, workers: tuple[int,
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
-    run, gpu = job.run, ray.cluster_resources().get("GPU", 0) > 0
+    run = job.run
+    gpu = run.gpus_per_worker > 0 and ray.cluster_resources().get("GPU", 0) > 0
     resources = {"CPU": run.cpus_per_worker, **({"GPU": run.gpus_per_worker} if gpu else {})}
     line = ray.remote(num_cpus=0)(_Line).remote()
     trainer = TorchTrainer(
