@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from actors.frame_classifier import CLASS_NAMES, columns_of
+from actors.domain_labels import columns_of
+from actors.frame_classifier import CLASS_NAMES
 from actors.text_engine import CONCURRENT_REQUESTS, OpenAiEngine, Reply, Request
 from pipelines.errors import UsageError
 from pipelines.media import to_jpeg

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from actors.frame_classifier import columns_of
+from actors.domain_labels import columns_of
 from pipelines.arrow import arrow_schema
 from pipelines.errors import UsageError
 from pipelines.store import Store
