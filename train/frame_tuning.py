@@ -6,7 +6,6 @@ The same command goes on after whatever interrupted it.
 """
 
 import contextlib
-import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,10 +24,10 @@ from train.frame_figures import figures
 from train.frame_labels import Contents, Labelled
 from train.frame_lesson import FrameJob, load, load_processor, shown_to_model, train
 from train.model import local_model
-from train.ray_run import Say, fit
+from train.ray_run import RayWorker, Say, fit
 from train.run import Stopped, count_steps
 from train.sampler import Plan
-from train.shares import over_workers
+from train.shares import in_chunks, shared
 
 NOT_LEARNED = ("recipe", "run", "data.prefetch", "data.threads")
 """Settings that may differ when a run goes on."""
@@ -69,9 +68,9 @@ def run(
             store.open_config(config, settings)
         if not store.exists("report.json"):
             with connect():
-                if not checkpoint.published(store.out, "model") and not fit(train, job, workers, say):
-                    raise Stopped("it was told to leave and kept a checkpoint; the same command goes on from there.")
-                probabilities = _judged(job, rows, workers, say)
+                probabilities = fit(_learned_and_judged, job, workers, say)
+            if probabilities is None:
+                raise Stopped("it was told to leave and kept a checkpoint; the same command goes on from there.")
             disagreements.write(store, rows, contents.labels, probabilities)
             report = _report(job, contents, rows, probabilities)
             store.write(json.dumps(report, indent=1, ensure_ascii=False).encode(), "report.json")
@@ -111,20 +110,24 @@ def _try(config: FrameConfig, contents: Contents) -> None:
     load(folder, contents.labels, config.seed)
 
 
-def _judged(job: FrameJob, rows: Sequence[Labelled], workers: tuple[int, int], say: Say) -> np.ndarray:
-    """What the published model says of all pictures, (N, classes) float64: by the very class that `curate` asks."""
-    make = functools.partial(_classifier, Store(job.out).uri("model"), job.config.data.longest_edge_px)
-    paths = [row.path for row in rows]
-    return over_workers(make, paths, out=job.out, stage="judging", workers=workers, run=job.run, say=say)
+def _learned_and_judged(job: FrameJob, worker: RayWorker) -> np.ndarray | None:
+    """Runs on each worker. What the model says of all pictures, (N, classes) float64, on worker 0; None when told to leave.
 
+    The very class judges that `curate` asks.
+    """
+    import torch.distributed as dist
 
-def _classifier(folder: str, longest_edge_px: int, device: Any) -> Callable[[list[str]], np.ndarray]:
-    model = LabelClassifier(Path(local_model(folder)), device)
+    if not checkpoint.published(job.out, "model") and not train(job, worker):
+        return None
+    if dist.is_initialized():
+        dist.barrier()  # worker 0 has published the model
+    model = LabelClassifier(Path(local_model(Store(job.out).uri("model"))), worker.device())
 
-    def classify(paths: list[str]) -> np.ndarray:
-        return model.label_probabilities([shown_to_model(read_picture(Path(p)), longest_edge_px) for p in paths])
+    def judge(rows: list[Labelled]) -> np.ndarray:
+        pictures = [read_picture(Path(row.path)) for row in rows]
+        return model.label_probabilities([shown_to_model(p, job.config.data.longest_edge_px) for p in pictures])
 
-    return classify
+    return shared(judge, in_chunks(frame_labels.load(job.out)), worker)
 
 
 def _report(job: FrameJob, contents: Contents, rows: Sequence[Labelled], probabilities: np.ndarray) -> dict[str, Any]:

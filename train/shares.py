@@ -45,19 +45,30 @@ def over_workers(
     """
     import ray
 
-    chunks = tuple(ray.put(list(items[i : i + CHUNK])) for i in range(0, len(items), CHUNK))
+    chunks = tuple(ray.put(chunk) for chunk in in_chunks(items))
     job = Shares(out=out, stage=stage, run=run, make=make, chunks=chunks)
     return np.asarray(fit(_compute, job, workers, say))
+
+
+def in_chunks(items: Sequence[Any]) -> list[list[Any]]:
+    """What a worker takes at a time."""
+    return [list(items[i : i + CHUNK]) for i in range(0, len(items), CHUNK)]
 
 
 def _compute(job: Shares, worker: RayWorker) -> np.ndarray | None:
     import ray
     import torch
-    import torch.distributed as dist
 
     torch.set_num_threads(job.run.threads or 1)
     compute = job.make(worker.device())
-    mine = {i: compute(ray.get(job.chunks[i])) for i in range(worker.rank, len(job.chunks), worker.workers)}
+    return shared(lambda chunk: compute(ray.get(chunk)), job.chunks, worker)
+
+
+def shared(compute: Callable[[Any], np.ndarray], chunks: Sequence[Any], worker: RayWorker) -> np.ndarray | None:
+    """The rows of all chunks, on worker 0; called by every worker of a run."""
+    import torch.distributed as dist
+
+    mine = {i: compute(chunks[i]) for i in range(worker.rank, len(chunks), worker.workers)}
     gathered: list[Any] = [mine]
     if dist.is_initialized() and worker.workers > 1:
         gathered = [None] * worker.workers
@@ -65,4 +76,4 @@ def _compute(job: Shares, worker: RayWorker) -> np.ndarray | None:
     if worker.rank:
         return None
     whole = functools.reduce(lambda a, b: a | b, gathered)
-    return np.asarray(np.concatenate([whole[i] for i in range(len(job.chunks))]))
+    return np.asarray(np.concatenate([whole[i] for i in range(len(chunks))]))

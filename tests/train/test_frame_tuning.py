@@ -31,7 +31,8 @@ def tuned(ray_here, tmp_path_factory):
     base, said = tmp_path_factory.mktemp("tuned"), []
     root = tiny_frames.folder(base / "pictures")
     tiny_frames.save(root / tiny_frames.BLUE / "mislabelled.png", tiny_frames.drawing(300, red=True))
-    config = tiny_frames.config(tiny_frames.vit(base / "start"), pace=Pace(epochs=16, batch_packs=2, warmup=0.1))
+    pace = Pace(epochs=16, batch_packs=2, warmup=0.1)
+    config = tiny_frames.config(tiny_frames.vit(base / "start"), pace=pace, checkpoint_every_steps=20)
 
     def again(config=config):
         return run([root], str(base / "out"), config, workers=(2, 2), connect=contextlib.nullcontext, say=said.append)
@@ -75,6 +76,7 @@ def test_a_finished_run_does_nothing_and_another_is_refused(tuned):
         again(dataclasses.replace(config, seed=7))
 
 
+@pytest.mark.long
 def test_the_heads_features_do_not_depend_on_who_computes_them(ray_here):
     frames = [tiny_frames.drawing(seed, red=seed % 2 == 0) for seed in range(70)]
     with features_over((2, 2)) as features:
