@@ -90,7 +90,7 @@ def test_copies_share_a_kind_also_by_way_of_others_and_blank_pictures_do_not():
     assert contradicted.tolist() == [True, False, True, False, False]
     chain = np.zeros((3, 256), bool)
     chain[:, :100] = True
-    chain[1, 100:130] = chain[2, 100:160] = True
+    chain[1, 100:160] = chain[2, 100:130] = True  # the last is like both, which are not alike
     kinds, _ = alike(chain, np.array(["a"] * 3))
     assert len(set(kinds.tolist())) == 1
 
