@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from actors import weights
+from actors.domain_labels import DOMAINS, columns_of
 from pipelines.config import ClassifierSettings
 from pipelines.errors import EnvironmentFault, UsageError
 from pipelines.schema import Domain
 
-DOMAINS = tuple(Domain)
 SHIPPED_HEAD = Path(__file__).parent / "heads" / "starter_head.npz"
 LONGEST_EDGE_PX = 256
 BACKBONE = "tf_efficientnet_lite0"
@@ -41,8 +40,6 @@ CLASS_NAMES = {
     Domain.ILLUSTRATION: "a medical illustration of anatomy",
     Domain.NONMEDICAL: "everyday life, a person talking or a slide of text",
 }
-_NONMEDICAL_WORDS = frozenset({"nonmedical", "nonbiomedical", "other", "negative", "none", "background"})
-_SYNONYMS = {"radiograph": Domain.XRAY, "sonography": Domain.ULTRASOUND, "histology": Domain.HISTOPATHOLOGY}
 
 
 class FrameClassifier:
@@ -116,10 +113,10 @@ def _model_folder(settings: ClassifierSettings) -> Path:
         raise EnvironmentFault(f"The model '{settings.model}' is not cached and the hub cannot be reached.") from error
 
 
-def _load(settings: ClassifierSettings, device: str) -> "_Starter | _Transformers | _OpenClip":
+def _load(settings: ClassifierSettings, device: str) -> "_Starter | LabelClassifier | _OpenClip":
     if settings.kind == "starter":
         return _Starter(_head_file(settings), device)
-    return (_Transformers if settings.kind == "transformers" else _OpenClip)(_model_folder(settings), device)
+    return (LabelClassifier if settings.kind == "transformers" else _OpenClip)(_model_folder(settings), device)
 
 
 def letterbox(frame: np.ndarray) -> np.ndarray:
@@ -194,7 +191,7 @@ class _Starter:
         return _spread(softmax(logits), self._columns)
 
 
-class _Transformers:
+class LabelClassifier:
     """Any image classifier whose labels name domains; several labels of one domain are added."""
 
     def __init__(self, folder: Path, device: str) -> None:
@@ -206,10 +203,16 @@ class _Transformers:
         except (OSError, ValueError) as error:
             raise UsageError(f"classifier.model: {folder} is no image classifier: {error}") from error
         labels = self._net.config.id2label
-        self._columns = columns_of([labels[i] for i in range(len(labels))])
+        self.labels = tuple(labels[i] for i in range(len(labels)))
+        self._columns = columns_of(self.labels)
         self._device = device
 
     def probabilities(self, frames: Sequence[np.ndarray]) -> np.ndarray:
+        """RGB uint8 frames to float32 (N, 13), in the order of `Domain`."""
+        return _spread(self.label_probabilities(frames), self._columns)
+
+    def label_probabilities(self, frames: Sequence[np.ndarray]) -> np.ndarray:
+        """The same as float64 (N, labels), in the order of `labels`."""
         import torch
 
         rows = []
@@ -218,7 +221,7 @@ class _Transformers:
                 inputs = self._processor(images=[frame], return_tensors="pt", input_data_format="channels_last")
                 logits = self._net(inputs["pixel_values"].to(self._device)).logits
                 rows.append(logits[0].double().cpu().numpy())
-        return _spread(softmax(np.stack(rows)), self._columns)
+        return softmax(np.stack(rows))
 
 
 class _OpenClip:
@@ -257,33 +260,6 @@ class _OpenClip:
 def templates(domain: Domain) -> tuple[str, ...]:
     """The published prompt templates: four for histopathology, three for every other domain."""
     return _HISTOPATHOLOGY_TEMPLATES if domain is Domain.HISTOPATHOLOGY else _GENERAL_TEMPLATES
-
-
-def columns_of(labels: Sequence[str]) -> list[int]:
-    """For each label the index of its domain in `tuple(Domain)`.
-
-    A medical-or-not model passes only where its medical label names a domain ("medical" alone does not say which).
-
-    Raises:
-        UsageError: a label names no domain or several, or none stands for non-medical frames.
-    """
-    domains = [_domain_of(label) for label in labels]
-    if None in domains or Domain.NONMEDICAL not in domains:
-        raise UsageError(
-            f"classifier.model: its labels must name domains ({', '.join(DOMAINS)}), one of them nonmedical; "
-            f"they are {', '.join(map(repr, labels))}."
-        )
-    return [DOMAINS.index(domain) for domain in domains if domain is not None]
-
-
-def _domain_of(label: str) -> Domain | None:
-    words = re.sub(r"x[\s_-]+ray", "xray", label.lower())
-    joined = re.sub(r"[^a-z]", "", words)
-    if joined in _NONMEDICAL_WORDS or re.match(r"\s*(non|not|no)[\s_-]", words):
-        return Domain.NONMEDICAL
-    by_word = {**{d.value: d for d in DOMAINS}, **_SYNONYMS}
-    found = {by_word[part] for part in re.split(r"[^a-z]+", words) if part in by_word}
-    return found.pop() if len(found) == 1 else None
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

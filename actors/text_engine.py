@@ -4,11 +4,12 @@ Both are asked by many rows at once. A reply that ran into a limit or broke its 
 a broken engine is an `EnvironmentFault` for everybody who waits.
 """
 
+import dataclasses
 import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from actors.starter_models import gguf_hash
@@ -24,7 +25,7 @@ CONCURRENT_REQUESTS = 32
 class Key:
     """An API key on its way to an actor of a cluster, which does not inherit this machine's environment; never printed."""
 
-    value: str = field(repr=False)
+    value: str = dataclasses.field(repr=False)
 
     @staticmethod
     def of_this_process() -> "Key":
@@ -47,6 +48,16 @@ class Request:
     field: str = "text"
     max_chars: int = 0
     choices: tuple[str, ...] = ()
+    picture: str = dataclasses.field(default="", repr=False)
+    """A data URI, shown before the words; for models that see, behind an address."""
+    seed: int = 0
+
+    def messages(self) -> Any:
+        """The turns, in OpenAI's form."""
+        user: Any = self.user
+        if self.picture:
+            user = [{"type": "image_url", "image_url": {"url": self.picture}}, {"type": "text", "text": self.user}]
+        return [{"role": "system", "content": self.system}, {"role": "user", "content": user}]
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of the reply: one field, bounded (the length, or the closed set)."""
@@ -149,9 +160,9 @@ class OpenAiEngine:
         try:
             completion = self._client.chat.completions.create(
                 model=self._model,
-                messages=[{"role": "system", "content": request.system}, {"role": "user", "content": request.user}],
+                messages=request.messages(),
                 temperature=0.0,
-                seed=0,
+                seed=request.seed,
                 max_tokens=request.max_tokens,
                 response_format={
                     "type": "json_schema",

@@ -1,8 +1,6 @@
 """The command `preceptor`: one function a verb, heavy imports inside."""
 
-import dataclasses
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +9,11 @@ import typer
 from cluster.bench_cli import bench_app
 from cluster.evaluation_cli import evaluate_app, slice_clips
 from cluster.serve_cli import serve_app
+from cluster.train_cli import train_app
 from pipelines import recipes
 from pipelines.config import Config
 from pipelines.errors import EnvironmentFault, UsageError
 from pipelines.settings import with_settings
-from train import vlm_recipes
-from train.config import TrainConfig
 
 app = typer.Typer(
     help="Medical teaching videos into grounded vision-language training data.",
@@ -24,7 +21,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-train_app = typer.Typer(help="Fine-tune a vision-language model; train a frame classifier's head.", no_args_is_help=True)
 vocabulary_app = typer.Typer(help="The medical vocabulary that corrects transcripts.", no_args_is_help=True)
 models_app = typer.Typer(help="Models of the starter recipe.", no_args_is_help=True)
 DATA, MODELS, MACHINE = "Videos to data", "Data to models", "Preparation"
@@ -45,25 +41,6 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N videos.
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; `preceptor settings` lists them.")
 ]
-
-
-TrainRecipe = Annotated[str, typer.Option(help=f"One of: {', '.join(vlm_recipes.RECIPES)}.")]
-TrainSettings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; `preceptor train settings` lists them."),
-]
-
-
-def training(
-    recipe: str, settings: list[str] | None, model: str | None = None, data: Sequence[str] = ()
-) -> TrainConfig:
-    """The training recipe with its changes; every source has a weight in every stage."""
-    from train.run import with_sources
-    from train.sources import parse
-
-    config = vlm_recipes.recipe(recipe)
-    config = with_sources(dataclasses.replace(config, model=model) if model else config, parse(list(data)))
-    return with_settings(config, settings or [], "preceptor train settings")
 
 
 def configured(recipe: str, settings: list[str] | None) -> Config:
@@ -183,57 +160,6 @@ def doctor() -> None:
         typer.echo(finding.line())
     if any(f.wrong for f in findings):
         raise typer.Exit(1)
-
-
-@train_app.command("frames")
-def train_frames(
-    data: Annotated[list[Path], typer.Option("--data", help="Folder with one sub-folder of pictures per domain.")],
-    out: Annotated[Path, typer.Option("--out", help="Head file (.npz); its report is written beside it.")],
-    seed: int = 0,
-) -> None:
-    """Train the starter frame classifier's head on labelled picture folders."""
-    from train.frames import run
-
-    run(data, out, seed=seed)
-    typer.echo(f"wrote {out} and {out.with_suffix('.json')}")
-
-
-@train_app.command("vlm")
-def train_vlm(
-    data: Annotated[
-        list[str],
-        typer.Option("--data", help="[NAME=]PATH of a curated dataset, or of a LLaVA-format .json or .jsonl; repeatable."),
-    ],
-    out: Annotated[str, typer.Option("--out", help="Folder for the model, its log and its checkpoints.")],
-    recipe: TrainRecipe = "starter",
-    model: Annotated[str | None, typer.Option(help="Folder or hub name of a Qwen2-VL, other than the recipe's.")] = None,
-    workers: Annotated[str, typer.Option(help="How many, or as few as and as many as there is room for: 2-8.")] = "1",
-    settings: TrainSettings = None,
-) -> None:
-    """Fine-tune a vision-language model (Qwen2-VL) with Ray Train; OUT/model is a plain Hugging Face folder.
-
-    The same command goes on after a crash, a kill or SIGTERM, also with another number of workers.
-    """
-    from cluster.connect import cluster, set_environment
-
-    set_environment()
-    from train.run import Stopped, run, worker_range
-
-    config = training(recipe, settings, model, data)
-    try:
-        run(data, out, config, workers=worker_range(workers), connect=cluster, say=typer.echo)
-    except Stopped as stopped:
-        typer.echo(f"preceptor: {stopped}", err=True)
-        raise typer.Exit(143) from stopped
-
-
-@train_app.command("settings")
-def train_settings(recipe: TrainRecipe = "starter", settings: TrainSettings = None) -> None:
-    """List every setting of a training with its value."""
-    from pipelines.settings import all_settings
-
-    for key, value in all_settings(training(recipe, settings)).items():
-        typer.echo(f"{key}={value}")
 
 
 app.command("slice", rich_help_panel=MODELS)(slice_clips)

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from cluster.cli import app, training
+from cluster.cli import app
+from cluster.train_cli import frame_training, training
 from pipelines import recipes
 from pipelines.schema import Reason
 from pipelines.settings import with_settings
 from serve.config import ServeConfig
 from serve.evaluation.config import Settings
 from tests.pipelines import datasets
+from train import frame_config
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -40,7 +42,9 @@ def test_preceptor_commands_parse(command: str) -> None:
         group = group.commands[words.pop(0)]
     context = group.make_context("preceptor", words, resilient_parsing=False)
     settings, recipe = context.params.get("settings") or [], context.params.get("recipe") or "starter"
-    if command.startswith(("preceptor train vlm", "preceptor train settings")):
+    if command.startswith("preceptor train") and recipe in frame_config.RECIPES:
+        frame_training(recipe, settings, context.params.get("model"))
+    elif command.startswith(("preceptor train vlm", "preceptor train settings")):
         training(recipe, settings, context.params.get("model"), context.params.get("data") or ())
     elif command.startswith("preceptor serve"):
         with_settings(ServeConfig(), settings)

@@ -3,12 +3,11 @@
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pipelines.errors import EnvironmentFault
-from train.batch import Batch
 from train.checkpoint import State
-from train.config import TrainConfig
+from train.config import Pace, RunSettings, TrainConfig
 from train.index import Stream
 from train.log import Step
 from train.model import Means, peak_flops
@@ -18,9 +17,43 @@ BYTES = 4
 """Of a sample's check number: sums of millions of them stay exact in float64."""
 
 
+class Planned(Protocol):
+    """A stage as the driver planned it, whatever it teaches (`Job`, `train.frame_lesson.FrameJob`)."""
+
+    @property
+    def out(self) -> str: ...  # noqa: D102
+    @property
+    def config(self) -> Any:
+        """With `seed`, `data.prefetch` and `data.threads`."""
+    @property
+    def run(self) -> RunSettings: ...  # noqa: D102
+    @property
+    def stage(self) -> str: ...  # noqa: D102
+    @property
+    def number(self) -> int: ...  # noqa: D102
+    @property
+    def plan(self) -> Plan: ...  # noqa: D102
+    @property
+    def total_steps(self) -> int: ...  # noqa: D102
+    @property
+    def pace(self) -> Pace: ...  # noqa: D102
+
+    def name(self, ref: Ref) -> str:
+        """A sample's name in the log."""
+
+
+class Counted(Protocol):
+    """A batch that says how much it holds."""
+
+    @property
+    def tokens(self) -> int: ...  # noqa: D102
+    @property
+    def targets(self) -> int: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One stage, as the driver planned it."""
+    """One stage of a vision-language model, as the driver planned it."""
 
     out: str
     config: TrainConfig
@@ -38,6 +71,16 @@ class Job:
     def target(self) -> tuple[str, ...]:
         """Where its model goes, under `out`."""
         return ("model",) if self.final else ("stages", f"{self.number}_{self.stage}")
+
+    @property
+    def run(self) -> RunSettings:
+        """Where and how it computes."""
+        return self.config.run
+
+    @property
+    def pace(self) -> Pace:
+        """How the stage steps."""
+        return self.config.stages[self.stage]
 
     def name(self, ref: Ref) -> str:
         """A sample's name in the log."""
@@ -57,7 +100,7 @@ def check(key: str, refs: tuple[Ref, ...]) -> float:
 class Account:
     """What a step took and cost, summed over the workers, and checked against the plan."""
 
-    def __init__(self, job: Job, workers: int, device: Any, found: Means, flops: float) -> None:
+    def __init__(self, job: Planned, workers: int, device: Any, found: Means, flops: float) -> None:
         self._job, self._workers, self._device = job, workers, device
         self._flops, self._peak = flops, peak_flops(found.device)
         self._last = time.monotonic()
@@ -66,12 +109,12 @@ class Account:
         """A step that learns `targets` tokens begins."""
         self._targets, self._loss, self._taken, self._tokens, self._learned = targets, 0.0, 0.0, 0, 0
 
-    def took(self, loss: float, pack: Pack, batch: Batch) -> None:
+    def took(self, loss: float, pack: Pack, batch: Counted) -> None:
         """This worker learned a pack."""
         self._loss += loss
         self._taken += check("", pack.refs)
-        self._tokens += batch.input_ids.shape[1]
-        self._learned += len(batch.wanted)
+        self._tokens += batch.tokens
+        self._learned += batch.targets
 
     def settle(self, notice: str | None, chunk: list[Pack]) -> str | None:
         """Sum over the workers; what any of them was told, all know.
@@ -115,7 +158,7 @@ class Account:
             seconds=self._seconds,
             workers=self._workers,
             memory_gb=_memory_gb(),
-            packing=self._all_tokens / (len(chunk) * self._job.config.data.max_tokens),
+            packing=self._all_tokens / (len(chunk) * self._job.plan.max_tokens),
             mfu=used / self._peak if self._peak else None,
         )
 

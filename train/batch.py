@@ -38,6 +38,16 @@ class Batch:
     """Pixels and grids by the model's argument names; empty for text alone."""
     documents: int
 
+    @property
+    def tokens(self) -> int:
+        """Length of the sequence."""
+        return int(self.input_ids.shape[1])
+
+    @property
+    def targets(self) -> int:
+        """Tokens that are learned."""
+        return len(self.wanted)
+
     def to(self, device: Any) -> "Batch":
         """On another device."""
 

@@ -41,8 +41,12 @@ def _options(**more: bool) -> Any:
 
 
 def _learning(module: Any, weights: dict[str, Any]) -> dict[str, Any]:
-    """Those that learn: a frozen weight that is tied under a second name would slip through."""
+    """Those that learn: a frozen weight that is tied under a second name would slip through.
+
+    Buffers that a model keeps (a batch normalisation's running statistics) learn without a gradient.
+    """
     names = {n.removeprefix("module.") for n, p in module.named_parameters() if p.requires_grad}
+    names |= {n.removeprefix("module.") for n, _ in module.named_buffers()}
     return {name: value for name, value in weights.items() if name in names}
 
 

@@ -102,33 +102,23 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """One stretch of training: which samples, which parts at which rate, for how long."""
+class Pace:
+    """How long a stretch of training is, and how it steps."""
 
-    kinds: tuple[str, ...] = KINDS
-    """Samples with these media."""
-    rates: Rates = Rates(vision=1e-5, projector=1e-5, language=1e-5)
-    lora: LoraSettings = LoraSettings()
     epochs: int = 1
     """0 leaves the stage out."""
     max_steps: int | None = None
     """Ends the stage early."""
     batch_packs: int = 64
-    """Packed sequences an optimiser step, over all workers (published: 8 GPUs x 8)."""
+    """Packs (packed sequences, or pictures taken together) an optimiser step, over all workers (published: 8 GPUs x 8)."""
     warmup: float = 0.1
     """Share of the steps (published)."""
     schedule: str = "cosine"
     """`cosine` (published) or `constant`."""
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
-    weights: dict[str, float] = field(default_factory=dict)
-    """How often an epoch sees each sample of a source, by the source's name: 1 is once, 0.5 every second, 2 twice."""
 
     def __post_init__(self) -> None:
-        if not self.kinds:
-            raise UsageError("A stage's kinds must name at least one of text, image, video.")
-        for kind in self.kinds:
-            one_of("kinds", kind, KINDS)
         at_least("epochs", self.epochs, 0)
         if self.max_steps is not None:
             at_least("max_steps", self.max_steps, 1)
@@ -138,6 +128,25 @@ class Stage:
             raise UsageError(f"warmup must lie between 0 and 1, not {self.warmup}.")
         at_least("weight_decay", self.weight_decay, 0)
         positive("max_grad_norm", self.max_grad_norm)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage(Pace):
+    """One stretch of training: which samples, which parts at which rate, for how long."""
+
+    kinds: tuple[str, ...] = KINDS
+    """Samples with these media."""
+    rates: Rates = Rates(vision=1e-5, projector=1e-5, language=1e-5)
+    lora: LoraSettings = LoraSettings()
+    weights: dict[str, float] = field(default_factory=dict)
+    """How often an epoch sees each sample of a source, by the source's name: 1 is once, 0.5 every second, 2 twice."""
+
+    def __post_init__(self) -> None:
+        Pace.__post_init__(self)
+        if not self.kinds:
+            raise UsageError("A stage's kinds must name at least one of text, image, video.")
+        for kind in self.kinds:
+            one_of("kinds", kind, KINDS)
         for name, weight in self.weights.items():
             at_least(f"weights.{name}", weight, 0)
         if self.lora.rank and (self.rates.language <= 0 or self.rates.embeddings > 0):
@@ -166,7 +175,7 @@ class RunSettings:
     """CPU threads of each worker's arithmetic; 0 shares the machine among its workers."""
     cpus_per_worker: float = 1.0
     gpus_per_worker: float = 1.0
-    """Where the cluster has GPUs."""
+    """Where the cluster has GPUs; 0 leaves them alone."""
 
     def __post_init__(self) -> None:
         one_of("run.parallel", self.parallel, ("ddp", "fsdp"))
@@ -177,7 +186,7 @@ class RunSettings:
         at_least("run.max_failures", self.max_failures, 0)
         at_least("run.threads", self.threads, 0)
         positive("run.cpus_per_worker", self.cpus_per_worker)
-        positive("run.gpus_per_worker", self.gpus_per_worker)
+        at_least("run.gpus_per_worker", self.gpus_per_worker, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

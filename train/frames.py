@@ -5,11 +5,14 @@ L2-regularised multinomial logistic regression over screens composed of the pict
 (Guo et al., 2017). All screens of one picture, and of pictures that look alike, share a fold.
 """
 
+import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
+import tempfile
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import numpy as np
 from actors.frame_classifier import BACKBONE, Backbone, backbone_hash, softmax
 from pipelines.errors import UsageError
 from pipelines.schema import Domain
+from train.config import RunSettings
 from train.frame_data import (
     HELD_OUT,
     Picture,
@@ -35,8 +39,11 @@ from train.frame_data import (
 from train.frame_head import FOLDS, Frames, Head, calibrate, cross_validate, evaluate, fit, principal_axes
 from train.frame_screens import empty_screen, reduced, screen
 from train.frame_synthesis import fundus, restained, tissue
+from train.ray_run import Say
+from train.shares import over_workers
 
 SCREENS_PER_DRAWING = 3
+Features = Callable[[Sequence[np.ndarray]], np.ndarray]
 MIN_GROUPS = 4
 """A domain with fewer independent pictures is not learned."""
 NONMEDICAL_WEIGHT = 4.0
@@ -55,12 +62,14 @@ def run(
     drawn: int = 60,
     empty_screens: int = 240,
     threads: int = 1,
+    features: Features | None = None,
 ) -> dict[str, Any]:
     """Trains a head on the folders `data` and writes `out` (.npz) and its report beside it (.json).
 
     With `packaged`, the pictures inside installed packages are added; `drawn` drawings each of a fundus and of tissue
     are added where ophthalmology and histopathology are labels. Copies of the held-out pictures, and files in
-    `exclude_sha256`, are left out.
+    `exclude_sha256`, are left out. `features` computes those of frames, as `Backbone.features` does (the default);
+    `features_over` gives one that shares them out.
 
     Raises:
         UsageError: the folders are not as `frame_data.folder_pictures` asks, or hold fewer than two usable domains.
@@ -72,13 +81,13 @@ def run(
     torch.set_num_threads(threads)
     found = [p for folder in data for p in folder_pictures(folder)] + (list(package_pictures()) if packaged else [])
     kept, left_out = _admitted(found, exclude_sha256)
-    backbone = Backbone("cpu")
+    features = features or Backbone("cpu").features
     rng = np.random.default_rng(seed)
     kept += _drawn({p.domain for p in kept}, drawn, rng)
-    pictures = with_groups(kept, backbone.features([p.rgb for p in kept]))
+    pictures = with_groups(kept, features([p.rgb for p in kept]))
     domains = supported(pictures)
     pictures = [p for p in pictures if p.domain in domains]
-    frames = compose(pictures, domains, backbone, rng, screens_per_picture, empty_screens)
+    frames = compose(pictures, domains, features, rng, screens_per_picture, empty_screens)
     axes = principal_axes(frames.features)
     frames = dataclasses.replace(frames, features=frames.features @ axes)
     strength, held_out_logits = cross_validate(frames, len(domains))
@@ -111,6 +120,27 @@ def run(
     }  # fmt: skip
     _write(out, head, temperature, domains, report)
     return report
+
+
+@contextlib.contextmanager
+def features_over(workers: tuple[int, int], say: Say = print, threads: int = 1) -> Iterator[Features]:
+    """The backbone's features of frames, shared out over Ray Train workers: the same numbers, whoever computes them.
+
+    The caller is connected to Ray.
+    """
+    settings = RunSettings(threads=threads, gpus_per_worker=0)  # the CPU computes: the same seed, the same head
+    with tempfile.TemporaryDirectory(prefix="preceptor-features-") as folder:
+        numbers = itertools.count()
+
+        def features(frames: Sequence[np.ndarray]) -> np.ndarray:
+            stage = f"features_{next(numbers)}"
+            return over_workers(_backbone, frames, out=folder, stage=stage, workers=workers, run=settings, say=say)
+
+        yield features
+
+
+def _backbone(_device: Any) -> Features:
+    return Backbone("cpu").features
 
 
 def _admitted(found: Sequence[Picture], exclude_sha256: frozenset[str]) -> tuple[list[Picture], list[dict[str, str]]]:
@@ -164,7 +194,7 @@ def supported(pictures: Sequence[Picture]) -> tuple[Domain, ...]:
 def compose(
     pictures: Sequence[Picture],
     domains: Sequence[Domain],
-    backbone: Backbone,
+    features: Features,
     rng: np.random.Generator,
     screens_per_picture: int,
     empty_screens: int,
@@ -174,18 +204,18 @@ def compose(
     Every real picture of a domain weighs the same; a domain's drawings weigh as much again as its pictures.
     """
     faces = np.load(package_file("skimage", "lfw_subset.npy"))[:100]
-    seen, labels, groups, sources = [], [], [], []
+    screens, labels, groups, sources = [], [], [], []
     for index, picture in enumerate(pictures):
         rgb = reduced(picture.rgb)
         for _ in range(SCREENS_PER_DRAWING if is_drawn(picture) else screens_per_picture):
             stained = picture.domain is Domain.HISTOPATHOLOGY and not is_drawn(picture) and rng.random() < 0.6
             shown = restained(rgb, rng) if stained else rgb
-            seen.append(backbone.features([screen(shown, rng, _face(faces, rng))])[0])
+            screens.append(screen(shown, rng, _face(faces, rng)))
             labels.append(domains.index(picture.domain))
             groups.append(picture.group)
             sources.append(index)
     for number in range(empty_screens):
-        seen.append(backbone.features([empty_screen(rng, _face(faces, rng))])[0])
+        screens.append(empty_screen(rng, _face(faces, rng)))
         labels.append(domains.index(Domain.NONMEDICAL))
         groups.append(len(pictures) + number % FOLDS)
         sources.append(-1)
@@ -198,7 +228,7 @@ def compose(
             if rows.any():
                 weights[rows] = (NONMEDICAL_WEIGHT if domain is Domain.NONMEDICAL else 1.0) / rows.sum()
     weights *= len(labels) / weights.sum()
-    return Frames(features=np.stack(seen), labels=label_array, groups=np.array(groups), pictures=source_array,
+    return Frames(features=features(screens), labels=label_array, groups=np.array(groups), pictures=source_array,
                   weights=weights, judged=judged)  # fmt: skip
 
 

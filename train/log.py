@@ -27,11 +27,12 @@ class Step:
     """From 1."""
     epoch: int
     loss: float
-    """Mean cross-entropy of the learned tokens."""
+    """Mean cross-entropy of the targets: learned tokens, or pictures' classes."""
     learning_rate: float
     """The highest of the parts'."""
     grad_norm: float
     tokens: int
+    """A picture to classify counts as one."""
     targets: int
     samples: tuple[str, ...]
     """`source.kind:row` of each, in the order of the packs."""
@@ -42,16 +43,17 @@ class Step:
     memory_gb: float
     """Peak of worker 0: the GPU's, or the process's."""
     packing: float
-    """Share of the sequences that is filled."""
+    """Share of the packs that is filled."""
     mfu: float | None = None
     """Model FLOPs utilisation, on GPUs whose peak is known."""
 
     def line(self, total: int) -> str:
         """For the console."""
         mfu = f"  MFU {self.mfu:.0%}" if self.mfu is not None else ""
+        tokens = f"{self.tokens / self.seconds:.0f} tokens/s  " if self.tokens != len(self.samples) else ""
         return (
             f"{self.stage} {self.step}/{total}  loss {self.loss:.4f}  lr {self.learning_rate:.2e}  "
-            f"{self.tokens / self.seconds:.0f} tokens/s  {len(self.samples) / self.seconds:.1f} samples/s  "
+            f"{tokens}{len(self.samples) / self.seconds:.1f} samples/s  "
             f"{self.memory_gb:.1f} GB{mfu}"
         )
 

@@ -8,34 +8,24 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from pipelines.errors import EnvironmentFault
 from train import checkpoint
-from train.account import Account, Job, check
-from train.batch import Batch, Collator, prefetched
-from train.chat import load_processor, marks
+from train.account import Account, Job, Planned, check
+from train.batch import prefetched
 from train.checkpoint import State
-from train.index import Reader, local_folder
 from train.log import Log, scratch
-from train.model import (
-    Means,
-    accumulating,
-    flops_per_token,
-    local_model,
-    means,
-    packed_loss,
-    prepared,
-    spread,
-)
-from train.parts import groups, schedule
-from train.sampler import Pack, share, steps
+from train.model import Means, accumulating, means, spread
+from train.parts import schedule
+from train.sampler import Pack, Ref, share, steps
+from train.vlm_lesson import VlmLesson
 
 
 class Worker(Protocol):
-    """What the loop needs of its surroundings (`train.run.RayWorker`; a test's own)."""
+    """What the loop needs of its surroundings (`train.ray_run.RayWorker`; a test's own)."""
 
     rank: int
     workers: int
@@ -58,34 +48,61 @@ class Worker(Protocol):
         """`leave`: end soon, with a checkpoint; `save`: a machine may go, keep one now. Asked in each step."""
 
 
+class Lesson(Protocol):
+    """What a stage teaches: the module, its samples as batches, and what becomes of the weights."""
+
+    module: Any
+    """Takes a batch, gives the sum of its targets' losses."""
+    flops: float
+    """Of a token, forward and backward."""
+
+    def line(self, workers: int) -> str:
+        """What is computed with, for the log."""
+
+    def optimizer(self, module: Any) -> Any:
+        """For the spread module; each group names its `peak` rate."""
+
+    def length(self, ref: Ref) -> int:
+        """A sample's tokens."""
+
+    def targets(self, ref: Ref) -> int:
+        """How much of it is learned."""
+
+    def batch(self, pack: Pack) -> Any:
+        """A pack's samples, decoded: an `account.Counted` with `to(device)`."""
+
+    def publish(self, weights: dict[str, Any]) -> None:
+        """Make the model of what was learned; called by worker 0."""
+
+
 def train(job: Job, worker: Worker) -> bool:
+    """Train a vision-language model to the stage's end; see `learn`."""
+    return learn(job, worker, lambda found: VlmLesson(job, found))
+
+
+def learn(job: Planned, worker: Worker, prepare: Callable[[Means], Lesson]) -> bool:
     """Train to the stage's end and publish its model; False when told to leave before (a checkpoint is kept)."""
     import torch
 
-    torch.set_num_threads(job.config.run.threads or max(1, (os.cpu_count() or 1) // worker.workers_here))
-    stage, found, device = job.config.stages[job.stage], means(job.config.run), worker.device()
-    reader = Reader(local_folder(job.out), job.streams)
-    start = local_model(job.start)
-    processor = load_processor(start, job.config.vision)
-    model = prepared(start, stage, found, job.config.seed)
-    collate = Collator(processor, marks(processor), job.config.vision, _rope_index(model))
-    flops = flops_per_token(model)
-    module = spread(packed_loss(model), found, device)
-    optimizer = torch.optim.AdamW(groups(module, stage))
+    torch.set_num_threads(job.run.threads or max(1, (os.cpu_count() or 1) // worker.workers_here))
+    found, device = means(job.run), worker.device()
+    lesson = prepare(found)
+    module = spread(lesson.module, found, device)
+    optimizer = lesson.optimizer(module)
     with worker.checkpoint() as folder:
         state = checkpoint.restore(folder, module, optimizer) if folder is not None else State()
     log = Log(job.out, job.stage, state.step, job.total_steps) if worker.rank == 0 else None
-    worker.say(f"{job.stage}: {found.line(worker.workers)}; from step {state.step} of {job.total_steps}")
-    account = Account(job, worker.workers, device, found, flops)
+    worker.say(f"{job.stage}: {lesson.line(worker.workers)}; from step {state.step} of {job.total_steps}")
+    account = Account(job, worker.workers, device, found, lesson.flops)
     module.train()
     saved_at, asked = state.step, False
-    for chunk, batches in _step_batches(job, worker, reader, collate, state):
-        peaks = _learn(job, worker, module, optimizer, chunk, batches, state.step, reader, account, device, found)
-        state = _after(state, chunk, job, reader)
+    for chunk, batches in _step_batches(job, worker, lesson, state):
+        peaks = _learn(job, worker, lesson, module, optimizer, chunk, batches, state.step, account, device, found)
+        state = _after(state, chunk, job, lesson)
         notice = account.settle(worker.notice(), chunk)
         if log is not None:
             worker.say(log.add(account.row(state, chunk, peaks)))
-        due = (state.step - saved_at) >= job.config.run.checkpoint_every_steps
+        due = (state.step - saved_at) >= job.run.checkpoint_every_steps
         if due or (notice and not asked) or notice == "leave":
             _save(log, module, optimizer, state, worker)
             saved_at, asked = state.step, bool(notice)
@@ -95,22 +112,17 @@ def train(job: Job, worker: Worker) -> bool:
         log.commit()
     weights = checkpoint.learned(module)
     if worker.rank == 0:
-        _publish(job, start, weights, processor)
+        lesson.publish(weights)
     return True
 
 
-def _rope_index(model: Any) -> Any:
-    """The function by which generation counts M-RoPE positions."""
-    return next(m for m in model.modules() if hasattr(m, "get_rope_index")).get_rope_index
-
-
-def _step_batches(job: Job, worker: Worker, reader: Reader, collate: Collator, state: State) -> Iterator[Any]:
+def _step_batches(job: Planned, worker: Worker, lesson: Lesson, state: State) -> Iterator[Any]:
     """Each step's packs, and this worker's batches of it, decoded ahead across steps."""
     data = job.config.data
 
     def chunks() -> Iterator[list[Pack]]:
-        packs = job.plan.packs(lambda r: reader.length(r.stream, r.row), state.position)
-        for number, chunk in enumerate(steps(packs, job.config.stages[job.stage].batch_packs), start=state.step):
+        packs = job.plan.packs(lesson.length, state.position)
+        for number, chunk in enumerate(steps(packs, job.pace.batch_packs), start=state.step):
             if number >= job.total_steps:
                 return
             yield chunk
@@ -119,23 +131,22 @@ def _step_batches(job: Job, worker: Worker, reader: Reader, collate: Collator, s
         for chunk in chunks():
             yield from (pack for pack, _ in share(chunk, worker.rank, worker.workers))
 
-    def made(pack: Pack) -> tuple[Pack, Batch]:
-        return pack, collate([reader.document(r.stream, r.row) for r in pack.refs])
+    def made(pack: Pack) -> tuple[Pack, Any]:
+        return pack, lesson.batch(pack)
 
     batches = prefetched(mine(), made, data.prefetch, data.threads)
     for chunk in chunks():
         yield chunk, batches
 
 
-def _learn(job: Job, worker: Worker, module: Any, optimizer: Any, chunk: list[Pack],
-           batches: Iterator[tuple[Pack, Batch]], step: int, reader: Reader, account: Account, device: Any,
+def _learn(job: Planned, worker: Worker, lesson: Lesson, module: Any, optimizer: Any, chunk: list[Pack],
+           batches: Iterator[tuple[Pack, Any]], step: int, account: Account, device: Any,
            found: Means) -> tuple[float, float]:  # fmt: skip
     """One optimiser step; gives the highest learning rate and the gradient's norm."""
     import torch
 
-    stage = job.config.stages[job.stage]
-    targets = sum(reader.targets(r.stream, r.row) for pack in chunk for r in pack.refs)
-    factor = schedule(step, job.total_steps, stage)
+    targets = sum(lesson.targets(ref) for pack in chunk for ref in pack.refs)
+    factor = schedule(step, job.total_steps, job.pace)
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * factor
     parts = share(chunk, worker.rank, worker.workers)
@@ -149,7 +160,7 @@ def _learn(job: Job, worker: Worker, module: Any, optimizer: Any, chunk: list[Pa
             (loss * worker.workers / targets).backward()  # the exchange takes the workers' mean
         if counts:
             account.took(float(loss.detach()), pack, batch)
-    norm = torch.nn.utils.clip_grad_norm_([p for p in module.parameters() if p.requires_grad], stage.max_grad_norm)
+    norm = torch.nn.utils.clip_grad_norm_([p for p in module.parameters() if p.requires_grad], job.pace.max_grad_norm)
     norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
     if not norm < float("inf"):
         raise EnvironmentFault(f"The gradient of step {step + 1} of stage {job.stage} is not finite ({norm}).")
@@ -158,14 +169,14 @@ def _learn(job: Job, worker: Worker, module: Any, optimizer: Any, chunk: list[Pa
     return max(group["lr"] for group in optimizer.param_groups), norm
 
 
-def _after(state: State, chunk: list[Pack], job: Job, reader: Reader) -> State:
+def _after(state: State, chunk: list[Pack], job: Planned, lesson: Lesson) -> State:
     refs = [r for pack in chunk for r in pack.refs]
     names = "\n".join(job.name(r) for r in refs)
     return State(
         step=state.step + 1,
         position=chunk[-1].after,
         samples=state.samples + len(refs),
-        tokens=state.tokens + sum(reader.length(r.stream, r.row) for r in refs),
+        tokens=state.tokens + sum(lesson.length(r) for r in refs),
         digest=hashlib.sha256(f"{state.digest}\n{names}".encode()).hexdigest(),
     )
 
@@ -176,11 +187,4 @@ def _save(log: Log | None, module: Any, optimizer: Any, state: State, worker: Wo
     if log is not None:
         log.commit()
     worker.report(state, folder)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _publish(job: Job, start: str, weights: dict[str, Any], processor: Any) -> None:
-    folder = scratch()
-    checkpoint.export(start, job.config.stages[job.stage], weights, processor, folder)
-    checkpoint.publish(folder, job.out, *job.target)
     shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from train.config import LoraSettings, Rates, Stage
+from train.config import LoraSettings, Pace, Rates, Stage
 
 ADAPTED = r".*language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
 """Linear layers of the language model, by full name."""
@@ -53,11 +53,11 @@ def groups(model: Any, stage: Stage) -> list[dict[str, Any]]:
     ]
 
 
-def schedule(step: int, total: int, stage: Stage) -> float:
+def schedule(step: int, total: int, pace: Pace) -> float:
     """The share of the peak rate in step `step` (from 0) of `total`: linear warm-up, then cosine to 0 or constant."""
-    warm = math.ceil(stage.warmup * total)
+    warm = math.ceil(pace.warmup * total)
     if step < warm:
         return (step + 1) / warm
-    if stage.schedule == "constant":
+    if pace.schedule == "constant":
         return 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))

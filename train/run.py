@@ -7,28 +7,23 @@ The same command goes on after whatever interrupted it.
 import contextlib
 import dataclasses
 import re
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from actors.weights import hash_folder, resolve
 from pipelines import settings as flat
-from pipelines.errors import EnvironmentFault, UsageError
+from pipelines.errors import UsageError
 from pipelines.store import Store
 from train import checkpoint, index, sources
 from train.account import Job
 from train.chat import Encoder, load_processor
-from train.checkpoint import State
-from train.config import Stage, TrainConfig
-from train.index import Contents, Stream
+from train.config import Pace, TrainConfig
+from train.index import Contents
 from train.loop import train
 from train.model import local_model
-from train.sampler import Plan, steps
+from train.ray_run import Say, fit
+from train.sampler import Plan, Ref, steps
 
-Say = Callable[[str], None]
 NOT_LEARNED = ("recipe", "run", "data.prefetch", "data.threads")
 """Settings that may differ when a run goes on."""
 
@@ -73,7 +68,7 @@ def run(
         if waiting:
             with connect():
                 for job in waiting:
-                    _fit(job, workers, say)
+                    _stage(job, workers, say)
     say(f"the model is in {store.uri('model')}")
     return store.uri("model")
 
@@ -137,154 +132,21 @@ def plan(out: str, config: TrainConfig, contents: Contents) -> list[Job]:
             packing=config.data.packing,
         )  # fmt: skip
         before = Store(out).uri(*jobs[-1].target) if jobs else config.model
-        total, final = count_steps(order, stage, folder, streams), number == len(stages) - 1
+        reader, final = index.Reader(folder, streams), number == len(stages) - 1
+        total = count_steps(order, stage, lambda r, reader=reader: reader.length(r.stream, r.row))  # type: ignore[misc]
         jobs.append(Job(out=out, config=config, stage=name, number=number, start=before, streams=streams, plan=order,
                         total_steps=total, final=final))  # fmt: skip
     return jobs
 
 
-def count_steps(order: Plan, stage: Stage, folder: Path, streams: tuple[Stream, ...]) -> int:
+def count_steps(order: Plan, pace: Pace, length: Callable[[Ref], int]) -> int:
     """Optimiser steps of a stage."""
-    reader = index.Reader(folder, streams)
-    count = sum(1 for _ in steps(order.packs(lambda r: reader.length(r.stream, r.row)), stage.batch_packs))
+    count = sum(1 for _ in steps(order.packs(length), pace.batch_packs))
     if not count:
         raise UsageError("The stage's weights leave it no samples.")
-    return min(count, stage.max_steps or count)
+    return min(count, pace.max_steps or count)
 
 
-def _fit(job: Job, workers: tuple[int, int], say: Say) -> None:
-    import ray.train
-    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
-
-    run, gpu = job.config.run, ray.cluster_resources().get("GPU", 0) > 0
-    resources = {"CPU": run.cpus_per_worker, **({"GPU": run.gpus_per_worker} if gpu else {})}
-    line = ray.remote(num_cpus=0)(_Line).remote()
-    trainer = TorchTrainer(
-        _work,
-        train_loop_config={"job": job, "line": line},
-        scaling_config=ScalingConfig(num_workers=workers[0] if workers[0] == workers[1] else workers, use_gpu=gpu,
-                                     resources_per_worker=resources),
-        run_config=RunConfig(
-            name=f"{job.number}_{job.stage}", storage_path=Store(job.out).uri("checkpoints"),
-            failure_config=FailureConfig(max_failures=run.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=run.keep_checkpoints),
-        ),
-    )  # fmt: skip
-    with _listening(line, say):
-        try:
-            result = trainer.fit()
-        except ray.train.TrainingFailedError as error:
-            raise EnvironmentFault(f"Stage {job.stage} failed: {_cause(error)}") from error
-    if not result.return_value:
+def _stage(job: Job, workers: tuple[int, int], say: Say) -> None:
+    if not fit(train, job, workers, say):
         raise Stopped(f"stage {job.stage} was told to leave and kept a checkpoint; the same command goes on from there.")
-
-
-def _cause(error: BaseException) -> str:
-    failures = getattr(error, "worker_failures", None) or {0: error}
-    first = str(failures[min(failures)]).strip().splitlines() or [type(error).__name__]
-    return first[-1] if first[0].startswith("Traceback") else first[0]
-
-
-class _Line:
-    """An actor between the driver and worker 0: lines one way, the wish to leave the other."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._leaving = False
-
-    def say(self, text: str) -> bool:
-        if text:
-            self._lines.append(text)
-        return self._leaving
-
-    def take(self, leaving: bool) -> list[str]:
-        taken, self._lines, self._leaving = self._lines, [], self._leaving or leaving
-        return taken
-
-
-@contextlib.contextmanager
-def _listening(line: Any, say: Say) -> Iterator[None]:
-    """Print what worker 0 says; pass SIGTERM on to it instead of dying of it."""
-    import ray
-
-    ended, leaving = threading.Event(), threading.Event()
-
-    def listen() -> None:
-        while not ended.wait(0.2):
-            for text in ray.get(line.take.remote(leaving.is_set())):
-                say(text)
-
-    def told(signum: int, frame: FrameType | None) -> None:
-        leaving.set()
-
-    in_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, told) if in_main else None
-    thread = threading.Thread(target=listen, name="console", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        for text in ray.get(line.take.remote(False)):
-            say(text)
-        if in_main:
-            signal.signal(signal.SIGTERM, before)
-
-
-def _work(given: dict[str, Any]) -> bool:
-    """Runs on each worker."""
-    return train(given["job"], RayWorker(given["line"]))
-
-
-class RayWorker:
-    """`train.loop.Worker` inside Ray Train."""
-
-    def __init__(self, line: Any) -> None:
-        import ray.train
-
-        context = ray.train.get_context()
-        self.rank, self.workers = context.get_world_rank(), context.get_world_size()
-        self.workers_here = context.get_local_world_size()
-        self._line, self._answer = line, None
-
-    def device(self) -> Any:
-        """The worker's GPU, or the CPU."""
-        from ray.train.torch import get_device
-
-        return get_device()
-
-    @contextlib.contextmanager
-    def checkpoint(self) -> Iterator[Path | None]:
-        """The newest checkpoint, here."""
-        import ray.train
-
-        kept = ray.train.get_checkpoint()
-        if kept is None:
-            yield None
-        else:
-            with kept.as_directory() as folder:
-                yield Path(folder)
-
-    def report(self, state: State, folder: Path) -> None:
-        """All workers' shares become one checkpoint."""
-        import ray.train
-
-        ray.train.report({"step": state.step, "samples": state.samples}, checkpoint=ray.train.Checkpoint(str(folder)))
-
-    def say(self, line: str) -> None:
-        """By worker 0 only."""
-        if self.rank == 0:
-            self._answer = self._line.say.remote(line)
-
-    def notice(self) -> str | None:
-        """The driver's wish, as of the last line said; or Ray's notice that a node is about to go."""
-        import ray
-        import ray.train
-
-        going = ray.train.get_preemption_info() is not None
-        if self._answer is not None and ray.get(self._answer):
-            return "leave"
-        return "save" if going else None
-
