@@ -122,7 +122,7 @@ def deployment_options(config: ServeConfig) -> tuple[dict[str, Any], dict[str, A
         "num_replicas": scaling.gateways,
         # it must take a request to answer 429 in OpenAI's form; beyond that Serve itself answers 429
         "max_ongoing_requests": config.admitted + 64,
-        "max_queued_requests": 64,
+        "max_queued_requests": config.admitted + 64,
         "backpressure_config": {"status_code": 429, "retry_after_s": float(scaling.retry_after_s)},
         "ray_actor_options": {"num_cpus": 0.5},
         "graceful_shutdown_timeout_s": config.http.drain_s,
@@ -131,7 +131,7 @@ def deployment_options(config: ServeConfig) -> tuple[dict[str, Any], dict[str, A
     model: dict[str, Any] = {
         "name": "model",
         "max_ongoing_requests": scaling.running,
-        "max_queued_requests": scaling.queued,
+        "max_queued_requests": config.unassigned,
         "ray_actor_options": {"num_cpus": engine.cpus, "num_gpus": engine.gpus},
         "graceful_shutdown_timeout_s": config.http.drain_s,
         "health_check_timeout_s": 60.0,

@@ -1,6 +1,7 @@
 """Every setting of `preceptor serve`, as frozen dataclasses validated at birth; `--set a.b=value` changes one."""
 
 import ipaddress
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,7 +184,8 @@ class ScalingSettings:
     target: int = 16
     """Mean requests a replica at which another is started; must be less than `running`, or it is never reached."""
     queued: int = 32
-    """Requests of each gateway that wait for a replica; the next one is answered 429."""
+    """Requests of each gateway that wait for a replica; the next one is answered 429. While replicas are added, as many
+    more may wait as `min_replicas` run."""
     retry_after_s: int = 2
     """What such an answer says."""
     gateways: int = 1
@@ -213,5 +215,14 @@ class ServeConfig:
 
     @property
     def admitted(self) -> int:
-        """Requests one gateway holds at a time: all that may run and wait."""
-        return self.scaling.max_replicas * self.scaling.running + self.scaling.queued
+        """Requests one gateway holds at a time: its share of all that may run, and those that wait."""
+        return self._share_of(self.scaling.max_replicas) + self.scaling.queued
+
+    @property
+    def unassigned(self) -> int:
+        """Requests of one gateway that no replica has yet taken. Ray Serve counts a request that is about to be taken as
+        one that waits, and would refuse a burst for which there is room: those that can run count too."""
+        return self._share_of(self.scaling.min_replicas) + self.scaling.queued
+
+    def _share_of(self, replicas: int) -> int:
+        return math.ceil(replicas * self.scaling.running / self.scaling.gateways)

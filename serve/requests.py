@@ -107,6 +107,8 @@ class ChatRequest(_Strict, frozen=True):
     frequency_penalty: Penalty | None = None
     n: Annotated[int, msgspec.Meta(ge=1)] | None = None
     seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    ignore_eos: bool | None = None
+    """Go on to `max_tokens`: measurements need answers of one length."""
     stop: Stop | Annotated[list[Stop], msgspec.Meta(max_length=16)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None

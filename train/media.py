@@ -16,6 +16,7 @@ from pipelines.errors import RowError
 from pipelines.image_file import filesystem
 from pipelines.media import DecodedPicture, clock_origin_s, decode_quietly, is_remote, open_media, packets
 from pipelines.schema import Reason
+from pipelines.stages.probe import decodable
 from train.budget import frame_times
 from train.config import VisionSettings
 from train.samples import Media
@@ -73,6 +74,7 @@ def film_length_and_size(uri: str) -> tuple[float, int, int]:
         stream = next(iter(container.streams.video), None)
         if stream is None:
             raise RowError(Reason.NO_VIDEO, uri)
+        decodable(stream)
         length = _length_s(container, stream)
         first = next((f for p in packets(container, stream) for f in decode_quietly(p)), None)
         if first is None or length <= 0:
@@ -96,7 +98,7 @@ def _decoded(uri: str, start_s: float) -> Iterator[DecodedPicture]:
         stream = next(iter(container.streams.video), None)
         if stream is None:
             raise RowError(Reason.NO_VIDEO, uri)
-        stream.thread_type = "AUTO"
+        decodable(stream).thread_type = "AUTO"
         origin = clock_origin_s(container)
         if start_s > 1.0:
             with contextlib.suppress(av.FFmpegError):  # a file that cannot seek is read from its beginning

@@ -27,11 +27,28 @@ def audio_stream(container: Any) -> Any | None:
     return container.streams.audio[0] if container.streams.audio else None
 
 
+def decodable(stream: Any) -> Any:
+    """The stream, if FFmpeg knows its codec: a damaged file may name one that does not exist.
+
+    Raises:
+        RowError: `unreadable`.
+    """
+    if stream.codec_context is None:
+        raise RowError(Reason.UNREADABLE, f"its {stream.type} is of a codec that cannot be decoded")
+    return stream
+
+
 def probe(container: Any) -> Probe:
-    """The container's own account; `duration_s` is what it announces (0.0 if nothing), until decoding knows better."""
+    """The container's own account; `duration_s` is what it announces (0.0 if nothing), until decoding knows better.
+
+    Raises:
+        RowError: `unreadable`, where the codec of picture or sound is not known.
+    """
     import av
 
     video, audio = video_stream(container), audio_stream(container)
+    for stream in filter(None, (video, audio)):
+        decodable(stream)
     announced = [float(container.duration / av.time_base)] if container.duration else []
     announced += [float(s.duration * s.time_base) for s in (video, audio) if s is not None and s.duration]
     return Probe(

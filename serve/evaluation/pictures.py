@@ -13,6 +13,7 @@ import PIL.Image
 from pipelines.errors import RowError
 from pipelines.media import DecodedPicture, clock_origin_s, decode_quietly, open_media, packets, to_jpeg
 from pipelines.schema import Reason as RowReason
+from pipelines.stages.probe import decodable
 from serve.evaluation.answer import Fault, Reason
 from serve.evaluation.config import Film, Settings
 from serve.evaluation.question import Media, Medium
@@ -97,7 +98,7 @@ def _sampled(path: str, settings: Settings) -> Iterator[bytes]:
     with open_media(path) as container:
         if not container.streams.video:
             raise RowError(RowReason.NO_VIDEO, "there is no video in it")
-        stream, origin_s = container.streams.video[0], clock_origin_s(container)
+        stream, origin_s = decodable(container.streams.video[0]), clock_origin_s(container)
         duration_s = float(container.duration / av.time_base) if container.duration else 0.0
         step_s = 1 / settings.frame_rate
         if duration_s and duration_s * settings.frame_rate > settings.max_frames:

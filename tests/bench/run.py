@@ -1,12 +1,14 @@
 """`make bench`: what the pipeline costs beside the libraries it stands on, medians of several, in one run.
 
-    python -m tests.bench.run [screen] [look] [listen] [rewrite] [whole] [memory]
+    python -m tests.bench.run [screen] [look] [listen] [rewrite] [whole] [memory] [train] [pack] [serve] [evaluate]
 
 File: a rendered MRI lecture, H.264 1080p 30 fps, x264 defaults (medium, CRF 23, key frames by the encoder), AAC, its
-packets repeated to 10 minutes; kept in build/bench. Everything runs on one core with one thread unless said.
+packets repeated to 10 minutes; kept in build/bench. Everything runs on one core with one thread unless said; training,
+serving and evaluation on all cores, with the starter VLM.
 """
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -19,8 +21,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.bench import evaluating, packing, serving, training
 from tests.bench.films import film
-from tests.bench.timing import REPEATS, median_s
+from tests.bench.timing import REPEATS, median_s, said_by
 
 FOLDER = Path("build/bench")
 MINUTES = float(os.environ.get("PRECEPTOR_BENCH_MINUTES", "10"))
@@ -129,12 +132,6 @@ def bench_rewrite() -> None:
     print(f"{'rewriting, rows at a time as in a run':46} {ours:8.2f} s  {bare / ours:.0%} of bare vLLM; bar: 85 %")
 
 
-def said_by(module: str, *arguments: str) -> str:
-    """The last line that a module prints, run in a process of its own."""
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip().splitlines()[-1]
-
-
 def bench_whole() -> None:
     """A whole run against the sum of its stages, each alone in a process that has loaded its model, two threads."""
     runs = [run_once() for _ in range(REPEATS)]
@@ -230,7 +227,9 @@ def bench_memory() -> None:
 
 
 BENCHES = {"screen": bench_screen, "look": bench_look, "listen": bench_listen, "rewrite": bench_rewrite,
-           "whole": bench_whole, "memory": bench_memory}  # fmt: skip
+           "whole": bench_whole, "memory": bench_memory,
+           **{name: functools.partial(module.bench, FOLDER / name) for name, module in
+              (("train", training), ("pack", packing), ("serve", serving), ("evaluate", evaluating))}}  # fmt: skip
 
 
 def main() -> None:
@@ -244,7 +243,9 @@ def main() -> None:
         print(f"--- {name}", flush=True)
         pinned = name in ("screen", "look")
         command = [sys.executable, "-m", "tests.bench.run", "--one", name]
-        environment = dict(os.environ, OMP_NUM_THREADS="1" if pinned else "2")
+        threads = "1" if pinned else "2"
+        # Ray's workers stand back for other processes (nice 15), and what they are compared with does not
+        environment = dict(os.environ, OMP_NUM_THREADS=threads, RAY_worker_niceness="0", TQDM_DISABLE="1")
         subprocess.run([*(["taskset", "-c", "0"] if pinned else []), *command], check=True, env=environment)
 
 

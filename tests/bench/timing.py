@@ -1,6 +1,8 @@
-"""Medians of several, because these machines are noisy."""
+"""Medians of several, because these machines are noisy; what is compared runs in a process of its own."""
 
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,3 +18,9 @@ def median_s(work: Callable[[], Any], repeats: int = REPEATS) -> float:
         work()
         times.append(time.perf_counter() - started)
     return statistics.median(times)
+
+
+def said_by(module: str, *arguments: str) -> str:
+    """The last line that a module prints, run in a process of its own."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip().splitlines()[-1]

@@ -71,12 +71,14 @@ def test_autoscaling_options_reach_ray_serve_and_queues_end() -> None:
     scaling = model["autoscaling_config"]
     assert scaling["target_ongoing_requests"] == 4 < model["max_ongoing_requests"] == 8
     assert (scaling["min_replicas"], scaling["max_replicas"]) == (1, 3)
-    assert model["max_queued_requests"] == 5
+    assert model["max_queued_requests"] == 8 + 5  # a burst that one replica takes, and those that wait
     assert config.admitted == 29 < gateway["max_ongoing_requests"]
-    assert gateway["max_queued_requests"] > 0
+    assert gateway["max_queued_requests"] >= config.admitted  # Serve must not refuse a burst that the gateway has room for
     assert gateway["backpressure_config"]["status_code"] == 429
     assert "num_replicas" not in model
     assert deployment_options(ServeConfig())[1]["num_replicas"] == 1
+    two = ServeConfig(scaling=ScalingSettings(max_replicas=3, min_replicas=3, running=5, queued=4, gateways=2))
+    assert (two.admitted, two.unassigned) == (12, 12)  # half of 15 run, rounded up, and 4 wait
 
 
 def test_the_starter_is_the_vision_language_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

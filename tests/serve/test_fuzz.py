@@ -160,5 +160,6 @@ def test_damaged_media_are_used_or_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_damaged_media_are_used_or_refused_long(tmp_path: Path) -> None:
     throw_media(tmp_path, 5000)

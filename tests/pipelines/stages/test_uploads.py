@@ -127,6 +127,13 @@ def test_truncated_films_are_refused(tmp_path: Path, share: float, fast_start: b
     assert refused.value.reason in (Reason.UNREADABLE, Reason.NO_VIDEO)
 
 
+def test_a_codec_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", seconds=3)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"none"))
+    with pytest.raises(RowError, match="its video is of a codec"):
+        list(film(str(path), LIMITS))
+
+
 def test_films_beyond_a_limit_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
     for name, words, made in (
         ("long", "lasts 4. s", {"seconds": 40}),
