@@ -51,8 +51,8 @@ WRITING = Exam(
     folder="instruct/",
     choices={"understanding": tuple(LETTERS[:4]), "knowledge": tuple(LETTERS[:4]), "quality": tuple("012345")},
 )
-"""Who may write questions and answers (`understanding`: picks the answer that a transcript gives), filter those that need no
-looking (`knowledge`: picks it without a transcript), and rate (`quality`: from the bar up for good texts, below it for poor)."""
+"""Who may write questions and answers (`understanding`: picks the answer that a transcript gives), find those that need no
+looking (`knowledge`: picks it without one), and rate texts (`quality`: good ones from the bar up, poor ones below it)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ ORDERS = 2
 """A question with options counts as known only if it is answered rightly in each of so many orders: of four options a mere
 guess passes once in sixteen."""
 GUESS_CHARS = 200
+"""Longer answers nobody guesses, and they are not asked."""
 
 
 def known_without_looking(engine: TextEngine, drafts: Sequence[Draft], seed: int) -> list[bool]:
@@ -22,7 +23,7 @@ def known_without_looking(engine: TextEngine, drafts: Sequence[Draft], seed: int
     """
     asked = [(number, request, right) for number, draft in enumerate(drafts) for request, right in _asked(draft, seed)]
     replies = engine.generate([request for _, request, _ in asked]) if asked else []
-    known = [True] * len(drafts)
+    known = [bool(draft.options) or len(draft.answer) <= GUESS_CHARS for draft in drafts]
     for (number, request, right), reply in zip(asked, replies, strict=True):
         known[number] &= _says(request, reply, right)
     return known
@@ -30,6 +31,8 @@ def known_without_looking(engine: TextEngine, drafts: Sequence[Draft], seed: int
 
 def _asked(draft: Draft, seed: int) -> list[tuple[Request, str]]:
     """The requests, and what a reply that knows the answer says."""
+    if not draft.options and len(draft.answer) > GUESS_CHARS:
+        return []
     if not draft.options:
         prompt = prompts.load("instruct/guess")
         request = Request(system=prompt.system, user=prompt.render(draft.question), max_tokens=96, field="guess",

@@ -15,9 +15,9 @@ from pipelines.schema import Clip
 from pipelines.stages import leaks, rules, templates
 from pipelines.stages.drafts import Draft, settled
 
-BALANCED = ("modality", "place")
-"""Templates whose answers are asked for equally often: a guess wins nothing, and dropping the lucky ones would unbalance
-them."""
+UNASKED = ("modality", "place", "iterative")
+"""Families that the blind model is not asked: the answers of two templates are asked for equally often, so a guess wins
+nothing, and dropping its lucky ones would unbalance them; a dialogue's guesses are no questions."""
 
 
 class Instructor:
@@ -62,13 +62,12 @@ class Instructor:
     def _checked(self, made: list[Draft]) -> list[Draft]:
         """With the reasons why some are not kept: first those that their words give, then what a model knows blind."""
         checked = by_words(made)
-        if self._engine is None or not self._admission.passed("knowledge"):
-            return checked
-        asked = [n for n, d in enumerate(checked) if d.reason is None and not d.family.startswith(BALANCED)]
-        known = known_without_looking(self._engine, [checked[n] for n in asked], self._config.seed)
-        for n, is_known in zip(asked, known, strict=True):
-            checked[n] = checked[n].dropped(Drop.WITHOUT_LOOKING if is_known else None)
-        return checked
+        if self._engine is not None and self._admission.passed("knowledge"):
+            asked = [n for n, d in enumerate(checked) if d.reason is None and not d.family.startswith(UNASKED)]
+            known = known_without_looking(self._engine, [checked[n] for n in asked], self._config.seed)
+            for n, is_known in zip(asked, known, strict=True):
+                checked[n] = checked[n].dropped(Drop.WITHOUT_LOOKING if is_known else None)
+        return whole(checked)
 
     def _is_medical(self, text: str) -> bool:
         return rules.speaks_medically(text, self._vocabulary)
@@ -88,6 +87,15 @@ def by_words(made: list[Draft]) -> list[Draft]:
             before.append(draft.answer)
         checked.append(draft)
     return checked
+
+
+def whole(made: list[Draft]) -> list[Draft]:
+    """Half a dialogue leads nowhere, and a diagnosis comes after its description: what depends on a dropped turn is too."""
+    lost = {(d.clip_id, d.family) for d in made if d.reason and (d.family, d.number) != ("description", 1)}
+    depending = ("iterative", "description")
+    return [
+        d.dropped(Drop.INCOMPLETE if d.family in depending and (d.clip_id, d.family) in lost else None) for d in made
+    ]
 
 
 def usable(clips: tuple[Clip, ...]) -> tuple[Clip, ...]:

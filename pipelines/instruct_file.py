@@ -69,6 +69,14 @@ def committed(out: str) -> dict[str, tuple[str, int]]:
     return found
 
 
+def accounted(out: str, video_id: str) -> int:
+    """Turns that were kept and turns that were dropped, by the files' own counts; a file that is missing adds none."""
+    fs, root = filesystem(out)
+    paths = [kept_path(root, video_id), dropped_path(root, video_id)]
+    there = [i.path for i in fs.get_file_info(paths) if i.type == pafs.FileType.File]
+    return sum(int(pq.read_metadata(path, filesystem=fs).num_rows) for path in there)
+
+
 def remove(out: str, name: str) -> None:
     """Take back what was committed for a row that is no longer the video's newest, the turns first."""
     fs, root = filesystem(out)

@@ -75,6 +75,8 @@ class Drop(StrEnum):
     """Rated below the gate's bar in both rounds."""
     FORM = "form"
     """Not in the form that was asked for."""
+    REPEATED = "repeated"
+    """The question was asked before in its conversation."""
     MENTIONS_BOX = "mentions_box"
     MENTIONS_SOURCE = "mentions_source"
     """It speaks of a transcript or a lecturer, which whoever only sees the picture knows nothing of."""

@@ -18,7 +18,8 @@ TEXT_TASKS = ("caption", "medical_text", "roi_text", "correction")
 DECISIONS = ("relevance", "modality", "region")
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _ROLE_MARKS = re.compile(
-    r"<\|[^|>]{0,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|</?(?:transcript|question|options|pointing|asked|context)>", re.IGNORECASE
+    r"<\|[^|>]{0,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|</?(?:transcript|question|options|pointing|asked|context|stage)>",
+    re.IGNORECASE,
 )
 
 
