@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipelines import settings as flat
 from pipelines.errors import UsageError
-from pipelines.image_file import filesystem, put
+from pipelines.image_file import filesystem
 from pipelines.sources import Input, is_same_source
 
 MANIFEST_SCHEMA = pa.schema(
@@ -56,7 +56,13 @@ class Store:
 
     def write(self, data: bytes, *parts: str) -> None:
         """A small file, whole or not at all."""
-        put(self.fs, self.path(*parts), data)
+        target = self.path(*parts)
+        self.fs.create_dir(target.rsplit("/", 1)[0], recursive=True)
+        temporary = f"{target}.tmp" if isinstance(self.fs, pafs.LocalFileSystem) else target
+        with self.fs.open_output_stream(temporary) as file:
+            file.write(data)
+        if temporary != target:
+            self.fs.move(temporary, target)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

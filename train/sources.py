@@ -2,7 +2,8 @@
 
 A curated dataset gives a caption conversation for each relevant clip: about its picture, and about its film where the
 source video can be read. Questions and answers stand in `DATA/instruct/*.parquet`, if there are any
-(`pipelines.instruct_schema`); they are asked of the picture and, unless they are of the picture only, of the film. Videos that are held out are left out whole.
+(`pipelines.instruct_schema`); they are asked of the picture and, unless they are of the picture only, of the film. Videos
+that are held out are left out whole.
 """
 
 import io
