@@ -13,13 +13,15 @@ from tests.actors.tutor import QA, TEXT, tutor
 from tests.pipelines import datasets
 from tests.serve.evaluation.chat import Trouble, serving, words
 
+PUBLISHED = GateSettings()
+
 
 def clip(number=0, text=TEXT):
     made = datasets.clip("v", 20.0 * number, datasets.picture("v", number), text)
     return dataclasses.replace(made, corrected_text=text)
 
 
-def write(family, *clips, answer=None, gate=GateSettings(), **says):
+def write(family, *clips, answer=None, gate=PUBLISHED, **says):
     """The family's turns, and the requests that were made."""
     with serving(answer or tutor(**says)) as server:
         text = TextSettings(engine="openai", model="tutor", base_url=server.url)
@@ -34,9 +36,10 @@ def fields(seen):
 
 def test_questions_open_and_with_options():
     drafts, seen = write("qa")
-    assert [(d.family, d.number, d.question, d.reason) for d in sorted(drafts, key=lambda d: d.number)] == [
-        (f"qa_{form}", n, question, None) for n, (form, question) in enumerate(zip(("open", "choice", "open"), QA, strict=True))
-    ]  # fmt: skip
+    families = zip(("qa_open", "qa_choice", "qa_open"), range(3), QA, strict=True)
+    made = [(d.family, d.number, d.question) for d in sorted(drafts, key=lambda d: d.number)]
+    assert made == list(families)
+    assert [d.reason for d in drafts] == [None] * 3
     assert {d.answer for d in drafts} == {answer for answer, _ in QA.values()}
     (choice,) = [d for d in drafts if d.options]
     assert set(choice.options) == {"four centimetres", "two centimetres", "ten centimetres", "one centimetre"}
@@ -101,9 +104,7 @@ def test_a_good_source_gets_a_detailed_description_then_the_diagnosis():
     assert fields(seen) == ["quality", "description", "diagnosis"]
 
 
-@pytest.mark.parametrize(
-    ("second", "reasons"), [("3", [None, None]), ("2", [Drop.QUALITY, Drop.INCOMPLETE])]
-)  # fmt: skip
+@pytest.mark.parametrize(("second", "reasons"), [("3", [None, None]), ("2", [Drop.QUALITY, Drop.INCOMPLETE])])
 def test_the_second_round_is_concise_and_rated_itself(second, reasons):
     drafts, seen = write("description", quality=lambda asked: second if '"The image' in asked else "2")
     assert fields(seen)[:3] == ["quality", "concise", "quality"]

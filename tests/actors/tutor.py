@@ -53,8 +53,8 @@ def tutor(wrong: tuple[str, ...] = (), **says: Says) -> Callable[[dict[str, Any]
     def answer(request: dict[str, Any]) -> str:
         asked = words(request)
         field = request["response_format"]["json_schema"]["name"]
-        item = next((i for (task, text, question), i in probe.items()
-                     if task == field and text in asked and question in asked and (question or i.label in RATED)), None)  # fmt: skip
+        meant = (i for (task, *texts), i in probe.items() if task == field and all(text in asked for text in texts))
+        item = next(meant, None)
         said: Says = (SAYS | says)[field]
         if item is not None:
             label = RATED.get(item.label, item.label)

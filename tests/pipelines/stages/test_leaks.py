@@ -27,7 +27,7 @@ def test_the_answer_in_what_was_said_before():
     assert not leaks.said_before("Yes.", ["Yes."])
 
 
-@pytest.mark.parametrize("text", ["In the upper lobe.", "To the left of it", "Down here it is dark.", "In the centre, a cell."])
+@pytest.mark.parametrize("text", ["In the upper lobe.", "To the left of it", "Down here, dark.", "In the centre, a cell."])
 def test_places_are_said(text):
     assert leaks.says_place(text)
     assert not leaks.says_place("Look here at the lateral ventricle, which is dark.")

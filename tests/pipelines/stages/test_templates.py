@@ -101,7 +101,7 @@ def test_each_option_of_a_pointing_question_is_right_once():
         ({}, {}),
         ({"CT": 9}, {}),
         ({"CT": 8, "MRI": 2}, {"CT": 0.25, "MRI": 1.0}),
-        ({"CT": 40, "MRI": 38, "X-ray": 20, "Microscopy": 18}, {"CT": 0.45, "MRI": 18 / 38, "X-ray": 0.9, "Microscopy": 1.0}),
+        ({"CT": 40, "MRI": 36, "X-ray": 20, "Microscopy": 18}, {"CT": 0.45, "MRI": 0.5, "X-ray": 0.9, "Microscopy": 1.0}),
         ({"CT": 50, "MRI": 50, "X-ray": 1}, {"CT": 1.0, "MRI": 1.0}),
     ],
 )  # fmt: skip
