@@ -10,6 +10,7 @@ import pytest
 import typer.main
 
 from cluster.cli import app, training
+from cluster.instruct_cli import configured
 from pipelines import recipes
 from pipelines.schema import Reason
 from pipelines.settings import with_settings
@@ -42,6 +43,8 @@ def test_preceptor_commands_parse(command: str) -> None:
     settings, recipe = context.params.get("settings") or [], context.params.get("recipe") or "starter"
     if command.startswith(("preceptor train vlm", "preceptor train settings")):
         training(recipe, settings, context.params.get("model"), context.params.get("data") or ())
+    elif command.startswith("preceptor instruct"):
+        configured(None, context.params.get("recipe"), settings)
     elif command.startswith("preceptor serve"):
         with_settings(ServeConfig(), settings)
     elif command.startswith("preceptor evaluate"):
