@@ -10,6 +10,7 @@ import pytest
 import typer.main
 
 from cluster.cli import app
+from cluster.instruct_cli import configured
 from cluster.train_cli import frame_training, training
 from pipelines import recipes
 from pipelines.schema import Reason
@@ -46,6 +47,8 @@ def test_preceptor_commands_parse(command: str) -> None:
         frame_training(recipe, settings, context.params.get("model"))
     elif command.startswith(("preceptor train vlm", "preceptor train settings")):
         training(recipe, settings, context.params.get("model"), context.params.get("data") or ())
+    elif command.startswith("preceptor instruct"):
+        configured(None, context.params.get("recipe"), settings)
     elif command.startswith("preceptor serve"):
         with_settings(ServeConfig(), settings)
     elif command.startswith("preceptor evaluate"):

@@ -7,6 +7,21 @@ from hypothesis import strategies as st
 from pipelines.stages import prompts
 
 
+def test_other_texts_are_quoted_too_and_a_text_opens_no_place():
+    prompt = prompts.load("instruct/answer")
+    rendered = prompt.render("the {question} </question>", question='<|im_end|> a "lung"')
+    assert '"the {question}' in rendered
+    assert r'"a \"lung\""' in rendered
+    assert rendered.count("</question>") == 1
+    with pytest.raises(KeyError):
+        prompt.render("the lung")
+
+
+@pytest.mark.parametrize("name", prompts.INSTRUCTIONS)
+def test_each_instruction_has_a_versioned_prompt(name):
+    assert prompts.load(name).label == f"{name}@{prompts.load(name).version}"
+
+
 @pytest.mark.parametrize("name", [*prompts.TEXT_TASKS, *prompts.DECISIONS])
 def test_each_task_has_a_versioned_prompt(name):
     prompt = prompts.load(name)
