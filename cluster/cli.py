@@ -10,6 +10,7 @@ import typer
 
 from cluster.bench_cli import bench_app
 from cluster.evaluation_cli import evaluate_app, slice_clips
+from cluster.instruct_cli import instruct_app
 from cluster.serve_cli import serve_app
 from pipelines import recipes
 from pipelines.config import Config
@@ -28,6 +29,7 @@ train_app = typer.Typer(help="Fine-tune a vision-language model; train a frame c
 vocabulary_app = typer.Typer(help="The medical vocabulary that corrects transcripts.", no_args_is_help=True)
 models_app = typer.Typer(help="Models of the starter recipe.", no_args_is_help=True)
 DATA, MODELS, MACHINE = "Videos to data", "Data to models", "Preparation"
+app.add_typer(instruct_app, name="instruct", rich_help_panel=MODELS)
 app.add_typer(train_app, name="train", rich_help_panel=MODELS)
 app.add_typer(serve_app, name="serve", rich_help_panel=MODELS)
 app.add_typer(evaluate_app, name="evaluate", rich_help_panel=MODELS)

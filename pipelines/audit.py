@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pipelines import dataset
 from pipelines.errors import UsageError
+from pipelines.instruct_audit import TurnsAudit
 from pipelines.schema import Clip, Status, Video
 
 _SHOWN = 5
@@ -46,6 +47,10 @@ class Audit:
     linked: int
     """Clips with sentences tied to their pictures."""
     digest: str
+    turns: int = 0
+    """Questions and answers about the clips."""
+    broken_turns: tuple[str, ...] = ()
+    """Turns without their clip, ids that two turns have, and files that lost turns."""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -64,6 +69,7 @@ class Audit:
             ("episodes or links without their picture or episode", self.broken_links),
             ("pictures of videos without a row", self.unexplained_orphans),
             ("unreadable files", self.unreadable),
+            ("things wrong with questions and answers", self.broken_turns),
         ):
             if ids:
                 found.append(f"{len(ids)} {what}: {_some(ids)}.")
@@ -81,6 +87,8 @@ class Audit:
         if explained:
             yield f"{len(explained)} files of pictures of videos still to be done: {_some(explained)}"
         yield f"clips {self.clips}: {self.pointing} with pointing episodes, {self.linked} with sentences tied to pictures"
+        if self.turns:
+            yield f"turns {self.turns}: questions and answers about the clips"
         yield f"digest {self.digest}"
         yield from (f"PROBLEM {p}" for p in self.problems)
         if self.sound:
@@ -115,7 +123,7 @@ def audit(out: str) -> Audit:
     broken: list[str] = []
     unlinked: list[str] = []
     count: Counter[str] = Counter()
-    whole = dataset.Digest()
+    whole, turns = dataset.Digest(), TurnsAudit(out)
     for path in dataset.video_files(out):
         try:
             for video in dataset.read_videos(out, path):
@@ -126,6 +134,7 @@ def audit(out: str) -> Audit:
                     unlinked += (f"{clip.clip_id}: {wrong}" for wrong in _wrong_indices(clip))
                     count.update(clips=1, pointing=int(bool(clip.episodes)), linked=int(bool(clip.links)))
                 whole.add(video, _check_images(out, video, broken))
+                turns.add(video.video_id, video.row_id, video.status, video.clips)
         except UsageError as error:
             unreadable[path] = str(error)
 
@@ -149,6 +158,8 @@ def audit(out: str) -> Audit:
         pointing=count["pointing"],
         linked=count["linked"],
         digest=whole.hexdigest(),
+        turns=turns.turns,
+        broken_turns=turns.finish(),
     )
 
 

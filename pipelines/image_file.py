@@ -34,6 +34,16 @@ def filesystem(uri: str) -> tuple[Any, str]:
     return pafs.LocalFileSystem(), os.path.abspath(uri)
 
 
+def put(fs: Any, path: str, data: bytes) -> None:
+    """Write a file whole or not at all: object stores do so by themselves; two processes may write the same bytes."""
+    fs.create_dir(path.rsplit("/", 1)[0], recursive=True)
+    temporary = f"{path}.{os.getpid()}.tmp" if isinstance(fs, pafs.LocalFileSystem) else path
+    with fs.open_output_stream(temporary) as file:
+        file.write(data)
+    if temporary != path:
+        fs.move(temporary, path)
+
+
 def image_path(out: str, video_id: str) -> str:
     """Where the video's pictures lie; the id is quoted, so that it can never name another folder."""
     return f"{out.rstrip('/')}/images/{quote(video_id, safe='')}.parquet"

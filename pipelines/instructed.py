@@ -36,6 +36,10 @@ class Instructed:
             except (pa.ArrowException, OSError, KeyError) as error:
                 raise UsageError(f"{path} cannot be read: {error}") from error
 
+    def video_ids(self) -> set[str]:
+        """Of all videos that have turns."""
+        return set(self._places)
+
     def of(self, video_id: str) -> list[QuestionAnswer]:
         """The video's turns, by clip, conversation and turn.
 

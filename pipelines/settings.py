@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pipelines.config import Config
 from pipelines.errors import UsageError
 
 AnyConfig = TypeVar("AnyConfig")
@@ -27,7 +26,7 @@ def all_settings(config: object) -> dict[str, str]:
     return flat
 
 
-def row_settings(config: Config) -> dict[str, str]:
+def row_settings(config: object) -> dict[str, str]:
     """The settings that change rows: all but the recipe's name, the resources, and where the text model runs."""
     return {
         key: value

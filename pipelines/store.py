@@ -85,7 +85,9 @@ class Store:
         finally:
             lock.release()
 
-    def open_config(self, config: object, settings: dict[str, str]) -> str:
+    def open_config(
+        self, config: object, settings: dict[str, str], advice: str = "choose another --out"
+    ) -> str:
         """The fingerprint under which this folder continues; a new folder takes the given settings.
 
         Raises:
@@ -98,7 +100,7 @@ class Store:
             if differing:
                 named = "; ".join(f"{k}: {saved.get(k)} there, {settings.get(k)} here" for k in differing[:5])
                 more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
-                raise UsageError(f"{self.out} was made with another configuration ({named}{more}); choose another --out.")
+                raise UsageError(f"{self.out} was made with another configuration ({named}{more}); {advice}.")
         elif self.exists("videos"):
             raise UsageError(f"{self.out} holds videos but no config.json; choose another --out.")
         body = {

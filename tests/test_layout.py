@@ -14,7 +14,8 @@ SOURCES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py
 
 ENTRY = ("pipelines.curate", "pipelines.export", "pipelines.summary", "pipelines.retries", "pipelines.screened",
          "pipelines.report", "pipelines.audit", "pipelines.dataset", "pipelines.progress", "pipelines.stage",
-         "pipelines.ledger", "pipelines.store", "pipelines.instructed")  # fmt: skip
+         "pipelines.ledger", "pipelines.store", "pipelines.instructed", "pipelines.instruct",
+         "pipelines.instruct_summary", "pipelines.instruct_audit")  # fmt: skip
 
 
 def layer(module: str) -> int:

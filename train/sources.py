@@ -2,7 +2,8 @@
 
 A curated dataset gives a caption conversation for each relevant clip: about its picture, and about its film where the
 source video can be read. Questions and answers stand in `DATA/instruct/*.parquet`, if there are any
-(`pipelines.instruct_schema`); they are asked of the picture and of the film. Videos that are held out are left out whole.
+(`pipelines.instruct_schema`); they are asked of the picture and, unless they are of the picture only, of the film. Videos
+that are held out are left out whole.
 """
 
 import io
@@ -103,6 +104,8 @@ def _of_clip(out: str, video: Video, clip: Clip, rows: dict[str, int], asked: li
             prompt = prompts[zlib.crc32(clip.clip_id.encode()) % len(prompts)]
             yield conversation(f"{clip.clip_id}/{media.kind}/caption", media, ((prompt, caption),))
         for number, turns in enumerate(asked):
+            if turns[0].picture_only and media.kind != "image":
+                continue
             yield conversation(f"{clip.clip_id}/{media.kind}/qa{number}", media, tuple(t.words() for t in turns))
 
 

@@ -13,14 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "prompts"
+INSTRUCTIONS = tuple(f"instruct/{p.stem}" for p in sorted((FOLDER / "instruct").glob("*.toml")))
 TEXT_TASKS = ("caption", "medical_text", "roi_text", "correction")
 DECISIONS = ("relevance", "modality", "region")
-_ROLE_MARKS = re.compile(r"<\|[^|>]{0,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|</?transcript>", re.IGNORECASE)
+_PLACE = re.compile(r"\{([a-z_]+)\}")
+_ROLE_MARKS = re.compile(
+    r"<\|[^|>]{0,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|</?(?:transcript|question|options|pointing|asked|context|stage)>",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """One task's words. `user` holds `{transcript}` once."""
+    """One task's words. `user` holds `{transcript}` once, and may hold other texts: `{question}`."""
 
     name: str
     version: int
@@ -32,9 +37,15 @@ class Prompt:
         """How a dataset names it: `caption@1`."""
         return f"{self.name}@{self.version}"
 
-    def render(self, transcript: str) -> str:
-        """The user's turn with the transcript in it, as quoted data."""
-        return self.user.replace("{transcript}", quote(transcript))
+    def render(self, transcript: str, **others: str) -> str:
+        """The user's turn with the transcript and the other texts in it, as quoted data.
+
+        Raises:
+            KeyError: the prompt has a place for a text that is not given.
+        """
+        texts = {"transcript": transcript, **others}
+        # in one pass: a place that a text names is part of the text
+        return _PLACE.sub(lambda place: quote(texts[place[1]]), self.user)
 
 
 def quote(transcript: str) -> str:

@@ -18,6 +18,14 @@ REGIONS = (
     "Cardiac", "Gastrointestinal", "Musculoskeletal", "Cranial and Nervous", "Genitourinary",
     "Thoracic and Respiratory", "Other", "Vascular", "Head and Neck", "Skin", "Endocrine",
 )  # fmt: skip
+ALIKE = (
+    {"Ultrasound", "Echocardiography"},
+    {"X-ray", "Fluoroscopy", "Angiography"},
+    {"Surgical and Procedural", "Endoscopy and Laparoscopic Surgery"},
+    {"Cardiac", "Vascular", "Thoracic and Respiratory"},
+    {"Head and Neck", "Cranial and Nervous", "Endocrine"},
+)
+"""Families of which one picture may show two: they are never options of one question."""
 MIN_WORDS = 10
 """Published: a caption of fewer words is dropped."""
 MIN_TERMS = 3

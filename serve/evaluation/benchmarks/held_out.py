@@ -16,7 +16,7 @@ from pipelines.errors import UsageError
 from pipelines.instructed import Instructed
 from pipelines.schema import Clip, ModelText, Status
 from pipelines.split import is_held_out
-from pipelines.stages.rules import MODALITIES, REGIONS
+from pipelines.stages.rules import ALIKE, MODALITIES, REGIONS
 from serve.evaluation.answer import Fault, Reason
 from serve.evaluation.benchmarks.files import need, parquet_pictures, rows
 from serve.evaluation.config import Settings
@@ -24,14 +24,6 @@ from serve.evaluation.question import Kind, Media, Medium, Question
 
 OPTIONS = 4
 DESCRIPTION_CHARS = 220
-_ALIKE = (
-    {"Ultrasound", "Echocardiography"},
-    {"X-ray", "Fluoroscopy", "Angiography"},
-    {"Surgical and Procedural", "Endoscopy and Laparoscopic Surgery"},
-    {"Cardiac", "Vascular", "Thoracic and Respiratory"},
-    {"Head and Neck", "Cranial and Nervous", "Endocrine"},
-)
-"""Families of which one picture may show two: they are never options of one question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +67,7 @@ def _labels(shown: Shown, seed: int) -> Iterator[Question]:
     ):
         if label is None or label[0] == "Other":  # "Other" names nothing that could be seen
             continue
-        near: set[str] = set().union(*(family for family in _ALIKE if label[0] in family))
+        near: set[str] = set().union(*(family for family in ALIKE if label[0] in family))
         wrong = [k for k in known if k not in near and k.casefold() not in ("other", label[0].casefold())]
         yield _four(shown, kind, text, label, wrong, seed)
 
