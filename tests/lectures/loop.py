@@ -103,7 +103,7 @@ def main() -> None:
     data, folder = sys.argv[1], Path(sys.argv[2])
     preceptor("instruct", data)
     ids = [v.video_id for v in dataset.rows_in_order(data, Status.OK, ("status",))]
-    close(data, folder, share_that_holds_out(ids, 2), train=["stages.all.epochs=3"], conditions=["blind"])
+    close(data, folder, share_that_holds_out(ids, 2), train=["stages.all.epochs=4", "stages.all.batch_packs=1"], conditions=["blind"])
 
 
 if __name__ == "__main__":
