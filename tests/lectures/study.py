@@ -1,0 +1,155 @@
+"""Is learning real? `python -m tests.lectures.study FOLDER [LECTURES]`, or `make study`: about an hour on two cores.
+
+Short lectures of three kinds of picture, each with one plain lesion, go the whole way: curated, asked about (the modality, the
+quarter in which the lesion lies), learned from, served. Slices and parts of photographs that are asked about are in no lecture
+that is learned from (`tests.lectures.varied`). The tuned model must beat the untuned one, itself without pictures, itself with
+wrong pictures, and whoever always gives the commonest answer; intervals are drawn by whole lectures.
+"""
+
+import csv
+import dataclasses
+import itertools
+import json
+import random
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from pipelines.schema import Domain
+from pipelines.split import HELD_OUT_SHARE, is_held_out
+from serve.evaluation.compare import Comparison, compare
+from serve.evaluation.config import Settings
+from serve.evaluation.results import read_run
+from serve.evaluation.table import table
+from tests.lectures import loop, render, varied
+from tests.lectures.script import Lecture, Scene, Sentence
+
+LECTURES = 240
+SIZE, FPS = (640, 360), 10
+KINDS = {
+    "mri": (Domain.MRI, "brain", "bright"),
+    "ct": (Domain.CT, "head", "bright"),
+    "microscopy": (Domain.HISTOPATHOLOGY, "tissue", "dark"),
+}
+"""Domain, what is shown, and how its lesion looks."""
+OPENERS = (
+    "Welcome back to our course.",
+    "Hello everyone, this is a short case.",
+    "Good morning, let us look at one picture.",
+)
+FIRST = (
+    "Let us look at this picture of the {what} together.",
+    "This picture shows the {what} of a patient of ours.",
+    "Please take a moment to look at the {what}.",
+)
+POINTING = (
+    "Look here at this {look} round lesion, which is easy to see.",
+    "This {look} area here is the lesion, and its border is sharp.",
+    "Look at this lesion here, which is {look} and round.",
+)
+LAST = (
+    "Such a lesion should always be compared with an earlier examination.",
+    "The lesion has been there for some time, and the patient feels well.",
+    "We do not know yet if this lesion is a tumor.",
+)
+CLOSING = ("Thank you for watching.", "That is all for today.", "See you next time.")
+TRAINING = ("stages.all.epochs=8", "stages.all.batch_packs=2")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One film of the study."""
+
+    video_id: str
+    lecture: Lecture
+
+
+def planned(count: int) -> Iterator[Planned]:
+    """The lectures, the kinds in turn. Which lecture is held out follows from its id, as in every dataset; the picture it shows
+    is then of a held-out source."""
+    for number in range(count):
+        kind = list(KINDS)[number % len(KINDS)]
+        video_id = f"{kind}_{number:04d}"
+        held_out = is_held_out(video_id, HELD_OUT_SHARE)
+        order = random.Random(f"study:{video_id}")  # noqa: S311 no secret
+        source = order.choice([s for s, kept in varied.sources(kind).items() if kept is held_out])
+        domain, what, look = KINDS[kind]
+        said = [order.choice(texts).format(what=what, look=look) for texts in (OPENERS, FIRST, POINTING, LAST, CLOSING)]
+        shown = (Sentence(text=said[1]), Sentence(text=said[2], region="lesion"), Sentence(text=said[3]))
+        scenes = (
+            Scene(lines=(f"Case {number + 1}", "One picture"), sentences=(Sentence(text=said[0]),), min_s=4.0),
+            Scene(picture=f"{kind}/{source}/{number}", sentences=shown, min_s=14.0),
+            Scene(lines=("Thank you",), sentences=(Sentence(text=said[4]),), min_s=4.0),
+        )
+        yield Planned(video_id=video_id, lecture=Lecture(name=video_id, domain=domain, scenes=scenes))
+
+
+def render_all(folder: Path, count: int) -> Path:
+    """Render what is not there; the manifest's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    films = [(p, folder / f"{p.video_id}.mp4") for p in planned(count)]
+    waiting = [(p.lecture, path) for p, path in films if not path.exists()]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        for done, _ in enumerate(processes.map(_render, *zip(*waiting, strict=True)) if waiting else (), 1):
+            if done % 20 == 0:
+                print(f"rendered {done} of {len(waiting)}", flush=True)
+    manifest = folder / "videos.csv"
+    with manifest.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(itertools.chain([("video_id", "uri")], ((p.video_id, path) for p, path in films)))
+    return manifest
+
+
+def _render(lecture: Lecture, path: Path) -> None:
+    partial = path.with_name(f".{path.name}")
+    render.render(lecture, partial, size=SIZE, fps=FPS)
+    partial.with_suffix(".truth.json").replace(path.with_suffix(".truth.json"))
+    partial.replace(path)
+
+
+def verdict(folder: Path) -> str:
+    """The table of what was taught: the tuned model's score and its lead over the other four, per family of questions."""
+    settings = Settings()
+    runs = {f"{name}/{condition}": read_run(folder / name / condition)
+            for name, condition in (("base", "shown"), ("tuned", "shown"), ("tuned", "blind"), ("tuned", "shuffled"))}  # fmt: skip
+    families = sorted({a.group for a in runs["tuned/shown"].answers if a.group.endswith("_choice")})
+    lines = ["| questions | asked | tuned | base | no picture | wrong picture | commonest | beats all four |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+    for family in families:
+        of = {key: dataclasses.replace(run, answers=tuple(a for a in run.answers if a.group == family)) for key, run in runs.items()}
+        tuned, *_ = table([of["tuned/shown"]], settings).lines
+        leads = [compare(of[key], of["tuned/shown"], settings) for key in ("base/shown", "tuned/blind", "tuned/shuffled")]
+        assert None not in (tuned.score, tuned.low, tuned.high, tuned.commonest), family
+        beats = all(lead.low is not None and lead.low > 0 for lead in leads) and tuned.low > tuned.commonest  # type: ignore[operator]
+        lines.append(
+            f"| {family} | {tuned.questions} of {tuned.sources} lectures | {tuned.score:.1%} [{tuned.low:.1%}, {tuned.high:.1%}] | "
+            + " | ".join(_lead(lead) for lead in leads)
+            + f" | {tuned.commonest:.1%} | {'yes' if beats else 'no'} |"
+        )
+    return "\n".join(lines)
+
+
+def _lead(found: Comparison) -> str:
+    if found.difference is None or found.low is None or found.high is None:
+        return "no answer in both"
+    return f"{found.first_score:.1%} (lead {found.difference:+.1%} [{found.low:+.1%}, {found.high:+.1%}])"
+
+
+def main() -> None:
+    """Render, curate, ask, train, serve, evaluate, and say what came out."""
+    folder, count = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else LECTURES
+    manifest = render_all(folder / "videos", count)
+    data = str(folder / "dataset")
+    loop.preceptor("curate", str(manifest), "--out", data, "--set", "probe.min_duration_s=15")
+    loop.preceptor("instruct", data)
+    loop.close(data, folder / "loop", HELD_OUT_SHARE, train=TRAINING, conditions=("blind", "shuffled"))
+    found = verdict(folder / "loop")
+    (folder / "study.md").write_text(found + "\n", encoding="utf-8")
+    print(f"\n{found}\n\nIn {folder / 'study.md'}; `{json.dumps(TRAINING)}`.", flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python -m tests.lectures.study FOLDER [LECTURES]")
+    main()
