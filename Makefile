@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup demo test test-long bench lint clean
+.PHONY: setup demo test test-long bench study lint clean
 
 setup: .venv/ready
 
@@ -20,6 +20,7 @@ setup: .venv/ready
 demo: setup
 	$(BIN)/python -m tests.lectures.demo demo/videos
 	$(BIN)/preceptor curate demo/videos --out demo/dataset
+	$(BIN)/python -m tests.lectures.loop demo/dataset demo/loop
 
 test: setup lint
 	$(BIN)/python -m pytest -q
@@ -30,6 +31,9 @@ test-long: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+study: setup
+	$(BIN)/python -m tests.lectures.study build/study
 
 bench: setup
 	$(BIN)/python -m tests.bench.run

@@ -19,6 +19,8 @@ from pipelines import dataset
 from pipelines.schema import Status
 from pipelines.split import place_of
 
+TRAINING = ("stages.all.epochs=4", "stages.all.batch_packs=1")
+"""Three lectures are soon learned by heart: a few small steps show the way, not what can be reached."""
 START_S = 600.0
 """The longest that a served model may take to load."""
 
@@ -83,8 +85,8 @@ def share_that_holds_out(video_ids: Sequence[str], count: int) -> float:
 def ask(url: str, name: str, data: str, folder: Path, share: float, *conditions: str) -> None:
     """`preceptor evaluate` with pictures, and then under each further condition."""
     for condition in ("", *conditions):
-        preceptor("evaluate", "--url", url, "--model", name, "--benchmark", data, "--out", str(folder / name),
-                  "--concurrency", "4", "--set", f"held_out_share={share}", *([f"--{condition}"] if condition else []))  # fmt: skip
+        words = ["--url", url, "--model", name, "--benchmark", data, "--out", str(folder / name), "--concurrency", "4"]
+        preceptor("evaluate", *words, "--set", f"held_out_share={share}", *([f"--{condition}"] if condition else []))
 
 
 def close(data: str, folder: Path, share: float, *, train: Sequence[str] = (), conditions: Sequence[str] = ()) -> None:
@@ -103,7 +105,7 @@ def main() -> None:
     data, folder = sys.argv[1], Path(sys.argv[2])
     preceptor("instruct", data)
     ids = [v.video_id for v in dataset.rows_in_order(data, Status.OK, ("status",))]
-    close(data, folder, share_that_holds_out(ids, 2), train=["stages.all.epochs=4", "stages.all.batch_packs=1"], conditions=["blind"])
+    close(data, folder, share_that_holds_out(ids, 2), train=TRAINING, conditions=["blind"])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Is learning real? `python -m tests.lectures.study FOLDER [LECTURES]`, or `make study`: about an hour on two cores.
 
-Short lectures of three kinds of picture, each with one plain lesion, go the whole way: curated, asked about (the modality, the
-quarter in which the lesion lies), learned from, served. Slices and parts of photographs that are asked about are in no lecture
-that is learned from (`tests.lectures.varied`). The tuned model must beat the untuned one, itself without pictures, itself with
-wrong pictures, and whoever always gives the commonest answer; intervals are drawn by whole lectures.
+Short lectures of three kinds of picture, each with one plain lesion, go the whole way: curated, asked about (the modality,
+the quarter in which the lesion lies), learned from, served. Slices and parts of photographs that are asked about are in no
+lecture that is learned from (`tests.lectures.varied`). The tuned model must beat the untuned one, itself without pictures,
+itself with wrong pictures, and whoever always gives the commonest answer; intervals are drawn by whole lectures.
 """
 
 import csv
@@ -21,7 +21,7 @@ from pipelines.schema import Domain
 from pipelines.split import HELD_OUT_SHARE, is_held_out
 from serve.evaluation.compare import Comparison, compare
 from serve.evaluation.config import Settings
-from serve.evaluation.results import read_run
+from serve.evaluation.results import Run, read_run
 from serve.evaluation.table import table
 from tests.lectures import loop, render, varied
 from tests.lectures.script import Lecture, Scene, Sentence
@@ -67,13 +67,15 @@ class Planned:
 
 
 def planned(count: int) -> Iterator[Planned]:
-    """The lectures, the kinds in turn. Which lecture is held out follows from its id, as in every dataset; the picture it shows
-    is then of a held-out source."""
+    """The lectures, the kinds in turn.
+
+    Which lecture is held out follows from its id, as in every dataset; its picture is then of a held-out source.
+    """
     for number in range(count):
         kind = list(KINDS)[number % len(KINDS)]
         video_id = f"{kind}_{number:04d}"
         held_out = is_held_out(video_id, HELD_OUT_SHARE)
-        order = random.Random(f"study:{video_id}")  # noqa: S311 no secret
+        order = random.Random(f"study:{video_id}")
         source = order.choice([s for s, kept in varied.sources(kind).items() if kept is held_out])
         domain, what, look = KINDS[kind]
         said = [order.choice(texts).format(what=what, look=look) for texts in (OPENERS, FIRST, POINTING, LAST, CLOSING)]
@@ -111,23 +113,26 @@ def _render(lecture: Lecture, path: Path) -> None:
 def verdict(folder: Path) -> str:
     """The table of what was taught: the tuned model's score and its lead over the other four, per family of questions."""
     settings = Settings()
-    runs = {f"{name}/{condition}": read_run(folder / name / condition)
-            for name, condition in (("base", "shown"), ("tuned", "shown"), ("tuned", "blind"), ("tuned", "shuffled"))}  # fmt: skip
+    runs = {name: read_run(folder / name) for name in ("base/shown", "tuned/shown", "tuned/blind", "tuned/shuffled")}
     families = sorted({a.group for a in runs["tuned/shown"].answers if a.group.endswith("_choice")})
     lines = ["| questions | asked | tuned | base | no picture | wrong picture | commonest | beats all four |",
              "| --- | --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
     for family in families:
-        of = {key: dataclasses.replace(run, answers=tuple(a for a in run.answers if a.group == family)) for key, run in runs.items()}
+        of = {name: _only(family, run) for name, run in runs.items()}
         tuned, *_ = table([of["tuned/shown"]], settings).lines
         leads = [compare(of[key], of["tuned/shown"], settings) for key in ("base/shown", "tuned/blind", "tuned/shuffled")]
         assert None not in (tuned.score, tuned.low, tuned.high, tuned.commonest), family
         beats = all(lead.low is not None and lead.low > 0 for lead in leads) and tuned.low > tuned.commonest  # type: ignore[operator]
-        lines.append(
-            f"| {family} | {tuned.questions} of {tuned.sources} lectures | {tuned.score:.1%} [{tuned.low:.1%}, {tuned.high:.1%}] | "
-            + " | ".join(_lead(lead) for lead in leads)
-            + f" | {tuned.commonest:.1%} | {'yes' if beats else 'no'} |"
-        )
+        score = f"{tuned.score:.1%} [{tuned.low:.1%}, {tuned.high:.1%}]"
+        asked = f"{tuned.questions} of {tuned.sources} lectures"
+        cells = [family, asked, score, *map(_lead, leads), f"{tuned.commonest:.1%}",
+                 "yes" if beats else "no"]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _only(family: str, run: Run) -> Run:
+    return dataclasses.replace(run, answers=tuple(a for a in run.answers if a.group == family))
 
 
 def _lead(found: Comparison) -> str:

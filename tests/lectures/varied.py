@@ -1,7 +1,7 @@
 """Pictures for the study: many, all different, of sources that are apart in training and in the questions.
 
-A name is `KIND/SOURCE/NUMBER`. A source is one slice of a volume or one quarter of a photograph; its pictures differ in crop,
-side, brightness and in where their one lesion lies, which is drawn so that it is plain to see.
+A name is `KIND/SOURCE/NUMBER`. A source is one slice of a volume or one quarter of a photograph; its pictures differ in
+crop, side, brightness and in where their one lesion lies, which is drawn so that it is plain to see.
 """
 
 import random
@@ -37,7 +37,7 @@ def sources(kind: str) -> dict[str, bool]:
 def picture(name: str) -> pictures.Picture:
     """The picture of that name, with its region `lesion`."""
     kind, source, number = name.split("/")
-    order = random.Random(f"{kind}/{source}/{number}")  # noqa: S311 no secret
+    order = random.Random(f"{kind}/{source}/{number}")
     image = _varied(_source(kind, source), order)
     across, down = (order.uniform(0.24, 0.76) * EDGE_PX for _ in range(2))
     radius = order.uniform(0.07, 0.1) * EDGE_PX
