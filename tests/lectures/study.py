@@ -26,7 +26,7 @@ from serve.evaluation.table import table
 from tests.lectures import loop, render, varied
 from tests.lectures.script import Lecture, Scene, Sentence
 
-LECTURES = 240
+LECTURES = 120
 SIZE, FPS = (640, 360), 10
 KINDS = {
     "mri": (Domain.MRI, "brain", "bright"),
@@ -55,7 +55,8 @@ LAST = (
     "We do not know yet if this lesion is a tumor.",
 )
 CLOSING = ("Thank you for watching.", "That is all for today.", "See you next time.")
-TRAINING = ("stages.all.epochs=8", "stages.all.batch_packs=2")
+TRAINING = ("stages.all.epochs=3", "stages.all.batch_packs=1", "vision.image_max_tokens=36")
+"""Small pictures are enough to see a lesion of a tenth of their height, and take a third of the time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ def main() -> None:
     manifest = render_all(folder / "videos", count)
     data = str(folder / "dataset")
     loop.preceptor("curate", str(manifest), "--out", data, "--set", "probe.min_duration_s=15")
-    loop.preceptor("instruct", data)
+    loop.preceptor("instruct", data, "--set", "families=modality,place")
     loop.close(data, folder / "loop", HELD_OUT_SHARE, train=TRAINING, conditions=("blind", "shuffled"))
     found = verdict(folder / "loop")
     (folder / "study.md").write_text(found + "\n", encoding="utf-8")
