@@ -65,7 +65,7 @@ def test_files_stay_readable(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300
 
 
-def test_only_one_broad_handler() -> None:
+def test_broad_handlers_are_where_strangers_code_runs() -> None:
     broad = [
         (module_of(path), handler.lineno)
         for path in SOURCES
@@ -73,7 +73,8 @@ def test_only_one_broad_handler() -> None:
         if isinstance(handler, ast.ExceptHandler)
         and (handler.type is None or getattr(handler.type, "id", "") in ("Exception", "BaseException"))
     ]
-    assert [module for module, _ in broad] == ["pipelines.stage"]
+    # Ray raises a bare Exception when it does not start
+    assert [module for module, _ in broad] == ["cluster.connect", "pipelines.stage"]
 
 
 def test_stages_know_neither_ray_nor_torch() -> None:

@@ -43,8 +43,11 @@ def test_preceptor_commands_parse(command: str) -> None:
         group = group.commands[words.pop(0)]
     context = group.make_context("preceptor", words, resilient_parsing=False)
     settings, recipe = context.params.get("settings") or [], context.params.get("recipe") or "starter"
-    if command.startswith("preceptor train") and recipe in frame_config.RECIPES:
-        frame_training(recipe, settings, context.params.get("model"))
+    if command.startswith("preceptor train frames"):
+        if context.params["recipe"] or context.params["model"]:
+            frame_training(context.params["recipe"] or "siglip", settings, context.params["model"])
+    elif command.startswith("preceptor train") and recipe in frame_config.RECIPES:
+        frame_training(recipe, settings)
     elif command.startswith(("preceptor train vlm", "preceptor train settings")):
         training(recipe, settings, context.params.get("model"), context.params.get("data") or ())
     elif command.startswith("preceptor instruct"):
