@@ -100,7 +100,7 @@ def render_all(folder: Path, count: int) -> Path:
                 print(f"rendered {done} of {len(waiting)}", flush=True)
     manifest = folder / "videos.csv"
     with manifest.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(itertools.chain([("video_id", "uri")], ((p.video_id, path) for p, path in films)))
+        csv.writer(file).writerows(itertools.chain([("video_id", "uri")], ((p.video_id, path.name) for p, path in films)))
     return manifest
 
 
