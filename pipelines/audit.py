@@ -165,19 +165,20 @@ def audit(out: str) -> Audit:
 
 def _check_images(out: str, video: Video, broken: list[str]) -> frozenset[str]:
     """The ids of the video's stored pictures; what is wrong with them is added to `broken`."""
+    stored: set[str] = set()
     try:
-        stored = dataset.images(out, video.video_id)
+        for image in dataset.each_image(out, video.video_id):
+            stored.add(image.image_id)
+            if hashlib.sha256(image.data).hexdigest() != image.image_id:
+                broken.append(f"{video.video_id}: {image.image_id[:12]} has other bytes")
+            if image.video_id != video.video_id:
+                broken.append(f"{video.video_id}: {image.image_id[:12]} belongs to {image.video_id}")
     except UsageError as error:
         broken.append(f"{video.video_id}: {error}")
         return frozenset()
     shown = {picture.image_id for clip in video.clips for picture in clip.pictures}
-    for image_id in sorted((dataset.referenced_images(video) | shown) - stored.keys()):
+    for image_id in sorted((dataset.referenced_images(video) | shown) - stored):
         broken.append(f"{video.video_id}: {image_id[:12]} is not stored")
-    for image_id, image in stored.items():
-        if hashlib.sha256(image.data).hexdigest() != image_id:
-            broken.append(f"{video.video_id}: {image_id[:12]} has other bytes")
-        if image.video_id != video.video_id:
-            broken.append(f"{video.video_id}: {image_id[:12]} belongs to {image.video_id}")
     return frozenset(stored)
 
 

@@ -182,7 +182,12 @@ def rows_in_order(out: str, status: Status, columns: Collection[str] = _VIDEO_CO
 
 def images(out: str, video_id: str) -> dict[str, Image]:
     """The video's pictures by id; empty for a video that has no file of pictures."""
-    return {i.image_id: i for i in _images(out, video_id, None)}
+    return {i.image_id: i for i in each_image(out, video_id)}
+
+
+def each_image(out: str, video_id: str) -> Iterator[Image]:
+    """The video's pictures, a few held at a time."""
+    return _images(out, video_id, None)
 
 
 def image_ids(out: str, video_id: str) -> frozenset[str]:
