@@ -12,7 +12,7 @@ import itertools
 import json
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -110,10 +110,12 @@ def _render(lecture: Lecture, path: Path) -> None:
     partial.replace(path)
 
 
-def verdict(folder: Path) -> str:
+ASKED = ("base/shown", "tuned/shown", "tuned/blind", "tuned/shuffled")
+
+
+def verdict(runs: Mapping[str, Run]) -> str:
     """The table of what was taught: the tuned model's score and its lead over the other four, per family of questions."""
     settings = Settings()
-    runs = {name: read_run(folder / name) for name in ("base/shown", "tuned/shown", "tuned/blind", "tuned/shuffled")}
     families = sorted({a.group for a in runs["tuned/shown"].answers if a.group.endswith("_choice")})
     lines = ["| questions | asked | tuned | base | no picture | wrong picture | commonest | beats all four |",
              "| --- | --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
@@ -149,7 +151,7 @@ def main() -> None:
     loop.preceptor("curate", str(manifest), "--out", data, "--set", "probe.min_duration_s=15")
     loop.preceptor("instruct", data, "--set", "families=modality,place")
     loop.close(data, folder / "loop", HELD_OUT_SHARE, train=TRAINING, conditions=("blind", "shuffled"))
-    found = verdict(folder / "loop")
+    found = verdict({name: read_run(folder / "loop" / name) for name in ASKED})
     (folder / "study.md").write_text(found + "\n", encoding="utf-8")
     print(f"\n{found}\n\nIn {folder / 'study.md'}; `{json.dumps(TRAINING)}`.", flush=True)
 
