@@ -1,6 +1,6 @@
 """Is learning real? `python -m tests.lectures.study FOLDER [LECTURES]`, or `make study`: about an hour on two cores.
 
-Short lectures of three kinds of picture, each with one plain lesion, go the whole way: curated, asked about (the modality,
+Short lectures of two kinds of picture, each with one plain lesion, go the whole way: curated, asked about (the modality,
 the quarter in which the lesion lies), learned from, served. Slices and parts of photographs that are asked about are in no
 lecture that is learned from (`tests.lectures.varied`). The tuned model must beat the untuned one, itself without pictures,
 itself with wrong pictures, and whoever always gives the commonest answer; intervals are drawn by whole lectures.
@@ -12,7 +12,7 @@ import itertools
 import json
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,14 +26,13 @@ from serve.evaluation.table import table
 from tests.lectures import loop, render, varied
 from tests.lectures.script import Lecture, Scene, Sentence
 
-LECTURES = 120
+LECTURES = 100
 SIZE, FPS = (640, 360), 10
 KINDS = {
-    "mri": (Domain.MRI, "brain", "bright"),
-    "ct": (Domain.CT, "head", "bright"),
-    "microscopy": (Domain.HISTOPATHOLOGY, "tissue", "dark"),
+    "mri": (Domain.MRI, "brain"),
+    "ct": (Domain.CT, "head"),
 }
-"""Domain, what is shown, and how its lesion looks."""
+"""Domain, and what is shown."""
 OPENERS = (
     "Welcome back to our course.",
     "Hello everyone, this is a short case.",
@@ -45,9 +44,9 @@ FIRST = (
     "Please take a moment to look at the {what}.",
 )
 POINTING = (
-    "Look here at this {look} round lesion, which is easy to see.",
-    "This {look} area here is the lesion, and its border is sharp.",
-    "Look at this lesion here, which is {look} and round.",
+    "Look here at this bright round lesion, which is easy to see.",
+    "This bright area here is the lesion, and its border is sharp.",
+    "Look at this lesion here, which is bright and round.",
 )
 LAST = (
     "Such a lesion should always be compared with an earlier examination.",
@@ -55,7 +54,7 @@ LAST = (
     "We do not know yet if this lesion is a tumor.",
 )
 CLOSING = ("Thank you for watching.", "That is all for today.", "See you next time.")
-TRAINING = ("stages.all.epochs=3", "stages.all.batch_packs=1", "vision.image_max_tokens=36")
+TRAINING = ("stages.all.epochs=4", "stages.all.batch_packs=1", "vision.image_max_tokens=36")
 """Small pictures are enough to see a lesion of a tenth of their height, and take a third of the time."""
 
 
@@ -78,8 +77,8 @@ def planned(count: int) -> Iterator[Planned]:
         held_out = is_held_out(video_id, HELD_OUT_SHARE)
         order = random.Random(f"study:{video_id}")
         source = order.choice([s for s, kept in varied.sources(kind).items() if kept is held_out])
-        domain, what, look = KINDS[kind]
-        said = [order.choice(texts).format(what=what, look=look) for texts in (OPENERS, FIRST, POINTING, LAST, CLOSING)]
+        domain, what = KINDS[kind]
+        said = [order.choice(texts).format(what=what) for texts in (OPENERS, FIRST, POINTING, LAST, CLOSING)]
         shown = (Sentence(text=said[1]), Sentence(text=said[2], region="lesion"), Sentence(text=said[3]))
         scenes = (
             Scene(lines=(f"Case {number + 1}", "One picture"), sentences=(Sentence(text=said[0]),), min_s=4.0),
@@ -111,10 +110,12 @@ def _render(lecture: Lecture, path: Path) -> None:
     partial.replace(path)
 
 
-def verdict(folder: Path) -> str:
+ASKED = ("base/shown", "tuned/shown", "tuned/blind", "tuned/shuffled")
+
+
+def verdict(runs: Mapping[str, Run]) -> str:
     """The table of what was taught: the tuned model's score and its lead over the other four, per family of questions."""
     settings = Settings()
-    runs = {name: read_run(folder / name) for name in ("base/shown", "tuned/shown", "tuned/blind", "tuned/shuffled")}
     families = sorted({a.group for a in runs["tuned/shown"].answers if a.group.endswith("_choice")})
     lines = ["| questions | asked | tuned | base | no picture | wrong picture | commonest | beats all four |",
              "| --- | --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
@@ -150,7 +151,7 @@ def main() -> None:
     loop.preceptor("curate", str(manifest), "--out", data, "--set", "probe.min_duration_s=15")
     loop.preceptor("instruct", data, "--set", "families=modality,place")
     loop.close(data, folder / "loop", HELD_OUT_SHARE, train=TRAINING, conditions=("blind", "shuffled"))
-    found = verdict(folder / "loop")
+    found = verdict({name: read_run(folder / "loop" / name) for name in ASKED})
     (folder / "study.md").write_text(found + "\n", encoding="utf-8")
     print(f"\n{found}\n\nIn {folder / 'study.md'}; `{json.dumps(TRAINING)}`.", flush=True)
 

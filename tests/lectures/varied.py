@@ -1,7 +1,7 @@
 """Pictures for the study: many, all different, of sources that are apart in training and in the questions.
 
-A name is `KIND/SOURCE/NUMBER`. A source is one slice of a volume or one quarter of a photograph; its pictures differ in
-crop, side, brightness and in where their one lesion lies, which is drawn so that it is plain to see.
+A name is `KIND/SOURCE/NUMBER`. A source is one slice of a volume; its pictures differ in crop, side, brightness and in where
+their one lesion lies, which is drawn so that it is plain to see.
 """
 
 import random
@@ -14,8 +14,6 @@ from tests.lectures.grounding import phantoms
 
 EDGE_PX = 480
 """Of the square pictures."""
-_LESION = {"mri": (255, 255, 255), "ct": (255, 255, 255), "microscopy": (30, 10, 60)}
-_QUARTERS = ("0-0", "1-0", "0-1", "1-1")
 
 
 def sources(kind: str) -> dict[str, bool]:
@@ -25,8 +23,6 @@ def sources(kind: str) -> dict[str, bool]:
     Raises:
         KeyError: there is no such kind.
     """
-    if kind == "microscopy":
-        return {quarter: quarter == "1-1" for quarter in _QUARTERS}
     slices = {
         "mri": [f"{plane}{mm}" for plane in ("axial", "coronal", "sagittal") for mm in range(-30, 51, 3)],
         "ct": [f"axial{mm}" for mm in range(-12, 49, 3)],
@@ -44,17 +40,11 @@ def picture(name: str) -> pictures.Picture:
     box = (across - radius, down - radius, across + radius, down + radius)
     mask = Image.new("L", image.size, 0)
     ImageDraw.Draw(mask).ellipse(box, fill=235)
-    image.paste(_LESION[kind], mask=mask.filter(ImageFilter.GaussianBlur(4)))
+    image.paste((255, 255, 255), mask=mask.filter(ImageFilter.GaussianBlur(4)))
     return pictures.Picture(name=name, pixels=np.asarray(image), regions={"lesion": box})
 
 
 def _source(kind: str, source: str) -> Image.Image:
-    if kind == "microscopy":
-        with Image.open(pictures.package_file("skimage", "data/ihc.png")) as file:
-            whole = file.convert("RGB")
-        column, row = (int(c) for c in source.split("-"))
-        half = whole.width // 2
-        return whole.crop((column * half, row * half, (column + 1) * half, (row + 1) * half))
     plane = source.rstrip("-0123456789")
     at_mm = int(source.removeprefix(plane))
     return Image.fromarray(pictures._pane(plane, at_mm) if kind == "mri" else phantoms.ct_head(at_mm).pixels).convert("RGB")

@@ -1,0 +1,87 @@
+"""The study's lectures are apart where they must be, and its verdict is that of the rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.split import HELD_OUT_SHARE, is_held_out
+from serve.evaluation.answer import Answer, Status
+from serve.evaluation.results import Run
+from tests.lectures import loop, pictures, study, varied
+
+
+def source(planned: study.Planned) -> str:
+    name = planned.lecture.scenes[1].picture
+    assert name is not None
+    return name.rsplit("/", 1)[0]
+
+
+def test_what_is_asked_about_was_never_learned_from() -> None:
+    lectures = list(study.planned(100))
+    asked = {source(p) for p in lectures if is_held_out(p.video_id, HELD_OUT_SHARE)}
+    learned = {source(p) for p in lectures} - asked
+    assert 10 <= sum(is_held_out(p.video_id, HELD_OUT_SHARE) for p in lectures) <= 30
+    assert len({source(p) for p in lectures}) == len(asked) + len(learned)
+    for name in asked:
+        kind, part = name.split("/")
+        assert varied.sources(kind)[part]
+    for name in learned:
+        kind, part = name.split("/")
+        assert not varied.sources(kind)[part]
+
+
+@pytest.mark.parametrize("name", ["mri/axial0/1", "ct/axial9/2"])
+def test_the_lesion_lies_where_the_truth_says(name: str) -> None:
+    picture = pictures.picture(name)
+    x0, y0, x1, y1 = (round(v) for v in picture.regions["lesion"])
+    assert 0 <= x0 < x1 <= varied.EDGE_PX
+    assert 0 <= y0 < y1 <= varied.EDGE_PX
+    inside = picture.pixels[(y0 + y1) // 2 - 5 : (y0 + y1) // 2 + 5, (x0 + x1) // 2 - 5 : (x0 + x1) // 2 + 5]
+    assert inside.min() > 215
+    assert np.array_equal(picture.pixels, varied.picture(name).pixels)
+
+
+def test_a_share_holds_out_the_wanted_number_in_any_folder() -> None:
+    for place in range(20):
+        ids = [f"{name}-{place}" for name in ("mri", "ct", "eye", "tissue", "cut")]
+        share = loop.share_that_holds_out(ids, 2)
+        assert sum(is_held_out(i, share) for i in ids) == 2
+    with pytest.raises(ValueError, match="5 of 5"):
+        loop.share_that_holds_out(ids, 5)
+
+
+def run(name: str, right: float) -> Run:
+    """Forty lectures with one question each, of which the share `right` is answered right."""
+    model, condition = name.split("/")
+    identity = {"model": model, "condition": condition, "benchmark": "b", "questions": "q", "open_score": "exact"}
+    answers = tuple(answer(i, i < right * 40) for i in range(40))
+    return Run(folder=Path(name), identity=identity | {"judge": "none"}, questions=40, answers=answers)
+
+
+def answer(number: int, is_right: bool) -> Answer:
+    return Answer(
+        question_id=str(number),
+        source_id=f"lecture {number}",
+        group="modality_choice",
+        kind="options",
+        prompt="",
+        options=("MRI", "CT"),
+        expected=("MRI", "CT")[number % 2],
+        media=(),
+        labelled_by="",
+        status=Status.OK,
+        score=float(is_right),
+        score_of=1.0,
+    )
+
+
+@pytest.mark.parametrize(("blind", "said"), [(0.5, "yes"), (0.9, "no")])
+def test_the_tuned_model_must_beat_all_four(blind: float, said: str) -> None:
+    rights = {"base/shown": 0.3, "tuned/shown": 0.9, "tuned/blind": blind, "tuned/shuffled": 0.5}
+    table = study.verdict({name: run(name, rights[name]) for name in study.ASKED})
+    cells = [c.strip() for c in table.splitlines()[-1].strip("|").split("|")]
+    assert cells[:2] == ["modality_choice", "40 of 40 lectures"]
+    assert cells[2].startswith("90.0%")
+    assert cells[3].startswith("30.0%")
+    assert cells[-2:] == ["50.0%", said]
