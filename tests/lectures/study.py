@@ -39,9 +39,9 @@ OPENERS = (
     "Good morning, let us look at one picture.",
 )
 FIRST = (
-    "Let us look at this picture of the {what} together.",
-    "This picture shows the {what} of a patient of ours.",
-    "Please take a moment to look at the {what}.",
+    "Let us look at this slice of the {what}, with the cortex and the ventricles.",
+    "This picture shows the {what} of a patient of ours, and we see the cortex and the ventricles.",
+    "Please take a moment to look at the {what}, the ventricles, and the cortex.",
 )
 POINTING = (
     "Look here at this bright round lesion, which is easy to see.",
@@ -49,9 +49,9 @@ POINTING = (
     "Look at this lesion here, which is bright and round.",
 )
 LAST = (
-    "Such a lesion should always be compared with an earlier examination.",
-    "The lesion has been there for some time, and the patient feels well.",
-    "We do not know yet if this lesion is a tumor.",
+    "Such a lesion can be a tumor, and it should be compared with an earlier examination.",
+    "The lesion has been there for some time, and there is no hemorrhage.",
+    "We do not know yet if this lesion is a tumor or an abscess.",
 )
 CLOSING = ("Thank you for watching.", "That is all for today.", "See you next time.")
 TRAINING = ("stages.all.epochs=4", "stages.all.batch_packs=1", "vision.image_max_tokens=36")
