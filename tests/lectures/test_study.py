@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipelines import vocabulary
 from pipelines.split import HELD_OUT_SHARE, is_held_out
+from pipelines.stages.rules import relevance
 from serve.evaluation.answer import Answer, Status
 from serve.evaluation.results import Run
 from tests.lectures import loop, pictures, study, varied
@@ -29,6 +31,13 @@ def test_what_is_asked_about_was_never_learned_from() -> None:
     for name in learned:
         kind, part = name.split("/")
         assert not varied.sources(kind)[part]
+
+
+def test_the_lecturer_says_enough_for_a_clip_to_be_learned_from() -> None:
+    known = vocabulary.load()
+    for planned in study.planned(100):
+        said = " ".join(s.text for s in planned.lecture.scenes[1].sentences)
+        assert relevance(said, planned.lecture.domain, known) == "relevant"
 
 
 @pytest.mark.parametrize("name", ["mri/axial0/1", "ct/axial9/2"])
