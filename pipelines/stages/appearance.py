@@ -169,6 +169,15 @@ class Appearance:
         return all(abs(p - q) <= _SIZE_SLACK_PX or max(p, q) <= _NEARLY * min(p, q)
                    for p, q in zip(self.shape, other.shape, strict=True))  # fmt: skip
 
+    def agrees(self, other: "Appearance") -> bool:
+        """Whether both look alike: so much that either would be recognised by the other."""
+        import cv2
+
+        shown = cv2.copyMakeBorder(other.seen, 4, 4, 4, 4, cv2.BORDER_REPLICATE)
+        if shown.shape[0] < self.shape[0] or shown.shape[1] < self.shape[1]:
+            return False
+        return 1 - self._fit(shown, self.seen)[0] / self.spread >= _EXPLAINED
+
     def explains(self, seen: Seen) -> bool:
         """Whether a sighting looks like this already."""
         margin = MARGIN_PX
@@ -249,6 +258,13 @@ class Looks:
     def size(self) -> int:
         """Its longer edge, pixels of the finer luma; 0 while nothing is known."""
         return max((max(a.shape) for a in self.appearances), default=0)
+
+    def resembles(self, other: "Looks") -> bool:
+        """Whether both are of one cursor: of one size, and nothing more is known here."""
+        mine, others = self.appearances, other.appearances
+        if not mine or len(mine) > len(others):
+            return not others
+        return all(any(a.resembles(b) and a.agrees(b) for b in others) for a in mine)
 
     def part(self, x: float, y: float) -> tuple[slice, slice]:
         """Rows and columns that the cursor covers with its hot spot at (x, y)."""
