@@ -22,6 +22,8 @@ _ALIKE = 0.5
 MARGIN_PX = 3
 _TIMES, _MOST_SIGHTINGS = 4, 48
 """An appearance is learned from so many samples at least, among the latest so many sightings."""
+_WAY, _BESIDE_LINE, _BESIDE_LINE_PX = 1.5, 0.8, 8.0
+"""It has gone so many times its size, and this many times (or pixels) to the side: letters keep to their line."""
 _SIZE_RATIO, _SIZE_SLACK_PX = 1.5, 2
 _ALONE = 0.3
 """Share of changed pixels around a component above which it is part of something larger that moves."""
@@ -219,16 +221,17 @@ def recurring(sightings: Sequence[Seen]) -> list[Seen]:
         if alike(one, other):
             its.append(other)
             others.append(one)
-    best: list[Seen] = []
-    heaviest = 0.0
-    for one, its in zip(chosen, friends, strict=True):
-        weight = len({f.time_s for f in its}) * strength(one.candidate)
-        if weight > heaviest:
-            best, heaviest = sorted(its, key=lambda s: s.time_s), weight
-    if not best:
-        return []
-    xs, ys = [s.candidate.x for s in best], [s.candidate.y for s in best]
-    sizes = [max(s.candidate.width, s.candidate.height) for s in best]
-    if len({s.time_s for s in best}) < _TIMES or max(max(xs) - min(xs), max(ys) - min(ys)) < 1.5 * float(np.median(sizes)):
-        return []
-    return best
+    weights = [len({f.time_s for f in its}) * strength(one.candidate) for one, its in zip(chosen, friends, strict=True)]
+    order = sorted(range(len(chosen)), key=lambda i: (-weights[i], i))
+    return next((sorted(friends[i], key=lambda s: s.time_s) for i in order if _goes_about(friends[i])), [])
+
+
+def _goes_about(seen: Sequence[Seen]) -> bool:
+    """Whether it was in different places, and not only along a line, where a caption's or a clock's letters recur."""
+    if len({s.time_s for s in seen}) < _TIMES:
+        return False
+    size = float(np.median([max(s.candidate.width, s.candidate.height) for s in seen]))
+    low, high = np.percentile([(s.candidate.x, s.candidate.y) for s in seen], (10, 90), axis=0)
+    across, down = (high - low).tolist()
+    way, aside = max(across, down), min(across, down)
+    return bool(way >= _WAY * size and aside >= max(_BESIDE_LINE_PX, _BESIDE_LINE * size))

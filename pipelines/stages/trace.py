@@ -59,6 +59,8 @@ class Part:
 
     window: Window | None
     spots: list[Spot]
+    first: bool
+    """Of its rest: the window before shows another picture."""
 
 
 @dataclass(slots=True)
@@ -105,12 +107,13 @@ class Pointer:
         kept = looks.resembles(self.looks)
         if not kept:
             self.looks = looks
-        last, before = self.left, None
+        last: Spot | None = self.left
+        before: np.ndarray | None = None
         for part in self.parts:
             window = part.window
             assert window is not None
             if not kept or len(part.spots) < _COVERED * window.count:
-                part.spots = traced(self.looks, window, window.lumas(), last, before)
+                part.spots = traced(self.looks, window, window.lumas(), last, None if part.first else before)
             last, before = (part.spots[-1] if part.spots else last), window.background
         following: Spot | None = None
         for part in reversed(self.parts):
@@ -142,21 +145,22 @@ class Pointer:
 def learned(seen: list[Seen]) -> Looks:
     """The looks of what recurs among the sightings of a whole video."""
     looks = Looks()
-    while len(looks.appearances) < _MOST_APPEARANCES and _learned(looks, seen):
-        seen = [s for s in seen if not looks.appearances[-1].explains(s)]
+    while len(looks.appearances) < _MOST_APPEARANCES and (taught := _learned(looks, seen)):
+        taught_by = {id(s) for s in taught}
+        seen = [s for s in seen if id(s) not in taught_by and not looks.appearances[-1].explains(s)]
     return looks
 
 
-def _learned(looks: Looks, seen: list[Seen]) -> bool:
-    """Adds one appearance of what recurs among the sightings; whether there was one."""
+def _learned(looks: Looks, seen: list[Seen]) -> list[Seen]:
+    """Adds one appearance of what recurs among the sightings; those that taught it, none if there was nothing new."""
     known, taught = looks.appearances, recurring(seen)
     found = Appearance.learn(taught) if taught else None
     if found is None or found.energy < MIN_ENERGY or found.spread < MIN_SPREAD:
-        return False
+        return []
     if known and not found.resembles(known[0]):
-        return False
+        return []
     known.append(found.beside(known[0]) if known else found)
-    return True
+    return taught
 
 
 def traced(
@@ -241,7 +245,8 @@ class CursorTracer:
         found = [candidates(luma, background, limit, quiet) for luma in lumas]
         pointer.see(sightings(times, lumas, background, found))
         window = Window.of(times, count, lumas, background, limit, quiet, found)
-        part = Part(window, traced(pointer.looks, window, lumas, pointer.last, self._background))
+        spots = traced(pointer.looks, window, lumas, pointer.last, self._background)
+        part = Part(window, spots, first=self._background is None)
         pointer.last = part.spots[-1] if part.spots else pointer.last
         self._parts.append(part)
         pointer.add(part)
