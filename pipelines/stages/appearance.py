@@ -277,9 +277,9 @@ class Looks:
     def resembles(self, other: "Looks") -> bool:
         """Whether both are of one cursor: of one size, and nothing more is known here."""
         mine, others = self.appearances, other.appearances
-        if not mine or len(mine) > len(others):
-            return not others
-        return all(any(a.resembles(b) and a.agrees(b) for b in others) for a in mine)
+        if not mine or not others:
+            return not mine and not others
+        return len(mine) <= len(others) and all(any(a.resembles(b) and a.agrees(b) for b in others) for a in mine)
 
     def part(self, x: float, y: float) -> tuple[slice, slice]:
         """Rows and columns that the cursor covers with its hot spot at (x, y)."""

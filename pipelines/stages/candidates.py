@@ -92,12 +92,9 @@ def _strongest(found: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _touches(c: Candidate, rows: slice, columns: slice, reach: int) -> bool:
-    return (
-        c.x < columns.stop + reach
-        and c.x + c.width > columns.start - reach
-        and c.y < rows.stop + reach
-        and c.y + c.height > rows.start - reach
-    )
+    beside = c.x >= columns.stop + reach or c.x + c.width <= columns.start - reach
+    above_or_below = c.y >= rows.stop + reach or c.y + c.height <= rows.start - reach
+    return not bool(beside or above_or_below)
 
 
 def _bridge(width: int) -> int:
