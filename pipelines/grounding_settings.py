@@ -74,8 +74,11 @@ class PointingSettings:
     """... but for a border that is drawn around it."""
     box_trim: float = 4.0
     """Percent of the samples that may lie outside: the last bit of the way."""
-    box_flatness: float = 0.5
-    """The shorter edge is at least this share of the longer: to and fro tells nothing of the height."""
+    box_line: float = 0.25
+    """Gestures whose one reach is less than this share of the other go along a line: to and fro tells nothing of the height;
+    of 0.2 to 0.35 the best mean over gestures on other seeds."""
+    box_flatness: float = 0.9
+    """... the shorter edge is then this share of the longer: what is pointed at is about as high as wide."""
     still_share: float = 0.02
     """A hand that moves less than this share of the picture's height only trembles: its box is an ordinary one ..."""
     still_box_width: float = 0.27
@@ -98,7 +101,7 @@ class PointingSettings:
         for name in ("max_gap_s", "dwell_spread_share", "dwell_penalty", "min_dwell_s", "box_scale", "border_scale",
                      "still_box_width", "still_box_height", "min_box_points"):  # fmt: skip
             positive(f"pointing.{name}", getattr(self, name))
-        for name in ("min_moving_share", "box_flatness", "still_share", "also_share"):
+        for name in ("min_moving_share", "box_line", "box_flatness", "still_share", "also_share"):
             share(f"pointing.{name}", getattr(self, name))
         if not 0 <= self.box_trim < 50:
             raise UsageError(f"pointing.box_trim must be at least 0 and below 50, not {self.box_trim}.")

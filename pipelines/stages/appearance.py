@@ -15,8 +15,9 @@ _EVIDENCE = 0.25
 """By so much a sample must match better than its background, which has no cursor there."""
 _STANDS_OUT = 0.7
 """A place holds a resting cursor if it is this much more like the cursor than like its surroundings."""
-_LEAST_TO_FIND_PX, _UNMISTAKABLE, _SECOND = 16, 0.58, 0.72
-"""A cursor of so many pixels may be found anywhere, if it fits so well, and so much better than the next best place."""
+_LEAST_TO_FIND_PX, _UNMISTAKABLE, _UNMISTAKABLE_IN_BUSY, _SECOND = 16, 0.58, 0.75, 0.72
+"""A cursor of so many pixels may be found anywhere, if it fits so well (better still where captions come and go), and so
+much better than the next best place."""
 _CONSTANT, _CHANGES = 10.0, 2.5
 """Grey levels that a pixel may waver, and how many times as much its background must, to be the cursor's own."""
 _EXPLAINED = 0.6
@@ -33,8 +34,10 @@ _OWN = 0.4
 _TIP_ABOVE = 0.4
 """A tip is thinner than a pixel, so the component begins below it: measured with the standard arrow."""
 _SLACK_PX = 6
-_SQUARE, _SYMMETRICAL, _ALL_SYMMETRICAL, _LEAST_EDGE_PX = 0.04, 0.4, 0.95, 8
+_SQUARE, _LARGE_SQUARE, _SYMMETRICAL, _ALL_SYMMETRICAL, _LEAST_EDGE_PX = 0.04, 0.08, 0.4, 0.95, 8
 """Crosses, dots and discs are as wide as high, and like themselves turned round; arrows and hands are higher than wide."""
+_HAND_PX, _SAME_OUTLINE, _ALL_OUTLINE = (16, 24), 0.5, 0.8
+"""A small hand is nearly as wide as high; its outline tells it: intersection over union with itself turned round."""
 _NEARLY, _SIZE_SLACK_PX = 1.15, 2
 """The appearances of one cursor are of one size."""
 
@@ -127,6 +130,7 @@ class Appearance:
                 holds = off <= stands_out * self._flat(patch[place])
             else:
                 holds = self._off((1 - through) * behind[place], own) - off >= _EVIDENCE * self.spread
+                holds = holds and (through > 0 or off <= self._flat(patch[place]))  # a bare bright place is no cursor
             if holds:
                 best = max(best, (1 - off / self.spread, x0 + dx, y0 + dy))
         return best
@@ -156,18 +160,27 @@ class Appearance:
             return None
         height, width = self.shape
         squares = cv2.matchTemplate(luma.astype(np.float32), self.seen, cv2.TM_SQDIFF, mask=self.mask)
-        busy = cv2.erode(quiet, np.ones((height, width), np.uint8), anchor=(0, 0))
-        squares[busy[: squares.shape[0], : squares.shape[1]] == 0] = np.inf
         least, _, (x, y), _ = cv2.minMaxLoc(squares)
+        busy = bool((quiet[y : y + height, x : x + width] == 0).any())
         squares[max(0, y - height) : y + height, max(0, x - width) : x + width] = np.inf
         second = float(squares.min())
         score, x, y = self.match(luma, None, x, y, 1)
-        return (score, x, y) if score >= _UNMISTAKABLE and least < _SECOND * second else None
+        least_score = _UNMISTAKABLE_IN_BUSY if busy else _UNMISTAKABLE
+        return (score, x, y) if score >= least_score and least < _SECOND * second else None
 
     def resembles(self, other: "Appearance") -> bool:
         """Whether both may be one cursor, by size."""
         return all(abs(p - q) <= _SIZE_SLACK_PX or max(p, q) <= _NEARLY * min(p, q)
                    for p, q in zip(self.shape, other.shape, strict=True))  # fmt: skip
+
+    def agrees(self, other: "Appearance") -> bool:
+        """Whether both look alike: so much that either would be recognised by the other."""
+        import cv2
+
+        shown = cv2.copyMakeBorder(other.seen, 4, 4, 4, 4, cv2.BORDER_REPLICATE)
+        if shown.shape[0] < self.shape[0] or shown.shape[1] < self.shape[1]:
+            return False
+        return 1 - self._fit(shown, self.seen)[0] / self.spread >= _EXPLAINED
 
     def explains(self, seen: Seen) -> bool:
         """Whether a sighting looks like this already."""
@@ -220,14 +233,25 @@ def _hot_spot(strength: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
     wide = cv2.copyMakeBorder(values, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0.0)
     likeness = cv2.matchTemplate(soft(wide), soft(np.ascontiguousarray(values[::-1, ::-1])), cv2.TM_CCOEFF_NORMED)
     _, best, _, (dx, dy) = cv2.minMaxLoc(likeness)
-    as_wide_as_high = abs(height - width) <= 1 + _SQUARE * height
-    if (as_wide_as_high and best >= _SYMMETRICAL) or (min(height, width) >= _LEAST_EDGE_PX and best >= _ALL_SYMMETRICAL):
+    outline = _outline(mask, reach)
+    square = abs(height - width) <= max(1 + _SQUARE * height, _LARGE_SQUARE * height) and best >= _SYMMETRICAL
+    square = square and (not _HAND_PX[0] <= min(height, width) < _HAND_PX[1] or outline >= _SAME_OUTLINE)
+    if square or (min(height, width) >= _LEAST_EDGE_PX and best >= _ALL_SYMMETRICAL and outline >= _ALL_OUTLINE):
         return (width + dx - reach) / 2, (height + dy - reach) / 2
     strong = np.where(values > 0.4 * float(np.percentile(values[mask > 0], 90)), values, 0.0)
     rows, columns = np.flatnonzero(strong.any(axis=1)), np.flatnonzero(strong.any(axis=0))
     first = strong[rows[0] : rows[0] + max(1, round(np.ptp(rows) / 10))].sum(axis=0)
     tip = float(first @ (np.arange(width) + 0.5) / first.sum()) - 0.5
     return max(float(columns[0]), tip), max(0.0, float(rows[0]) - _TIP_ABOVE)
+
+
+def _outline(mask: np.ndarray, reach: int) -> float:
+    """Intersection over union of the mask with itself turned round, where they agree best."""
+    import cv2
+
+    wide = cv2.copyMakeBorder(mask, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0.0)
+    both = float(cv2.matchTemplate(wide, np.ascontiguousarray(mask[::-1, ::-1]), cv2.TM_CCORR).max())
+    return both / (2 * float(mask.sum()) - both)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +273,13 @@ class Looks:
     def size(self) -> int:
         """Its longer edge, pixels of the finer luma; 0 while nothing is known."""
         return max((max(a.shape) for a in self.appearances), default=0)
+
+    def resembles(self, other: "Looks") -> bool:
+        """Whether both are of one cursor: of one size, and nothing more is known here."""
+        mine, others = self.appearances, other.appearances
+        if not mine or not others:
+            return not mine and not others
+        return len(mine) <= len(others) and all(any(a.resembles(b) and a.agrees(b) for b in others) for a in mine)
 
     def part(self, x: float, y: float) -> tuple[slice, slice]:
         """Rows and columns that the cursor covers with its hot spot at (x, y)."""

@@ -4,8 +4,9 @@ A clock, a caret, captions, a talking head change in their places; only a cursor
 MedicalNarratives (3.2.5) takes the largest difference from the background, whatever it is.
 """
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +22,8 @@ _ALIKE = 0.5
 MARGIN_PX = 3
 _TIMES, _MOST_SIGHTINGS = 4, 48
 """An appearance is learned from so many samples at least, among the latest so many sightings."""
+_WAY, _BESIDE_LINE, _BESIDE_LINE_PX = 1.5, 0.8, 8.0
+"""It has gone so many times its size, and this many times (or pixels) to the side: letters keep to their line."""
 _SIZE_RATIO, _SIZE_SLACK_PX = 1.5, 2
 _ALONE = 0.3
 """Share of changed pixels around a component above which it is part of something larger that moves."""
@@ -28,6 +31,10 @@ _NEW = 0.25
 """Share of its contrast by which its place must have changed: a small step of a large cursor changes its edges only."""
 MIN_STRENGTH = 110.0
 """Contrast times edge: noise has little of both."""
+
+
+Part = tuple[slice, slice]
+"""Rows and columns of a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +60,64 @@ def candidates(luma: np.ndarray, background: np.ndarray, limit: np.ndarray, quie
     changed = cv2.countNonZero(over)
     if changed < MIN_AREA_PX or changed > _WHOLE_CHANGE_SHARE * over.size:
         return []
+    return _strongest(_components(residual, over, luma.shape[1]))
+
+
+def candidates_again(
+    found: Sequence[Candidate],
+    luma: np.ndarray,
+    background: np.ndarray,
+    limit: np.ndarray,
+    quiet: np.ndarray,
+    parts: Sequence[Part],
+) -> list[Candidate]:
+    """What `candidates` would find, after the background has changed in those parts only."""
+    import cv2
+
+    largest, bridge = round(MAX_EDGE_SHARE * luma.shape[1]), _bridge(luma.shape[1])
+    again = list(found)
+    for rows, columns in parts:
+        top, left = max(0, rows.start - 2 * largest), max(0, columns.start - 2 * largest)
+        part = (slice(top, rows.stop + 2 * largest), slice(left, columns.stop + 2 * largest))
+        residual = cv2.absdiff(luma[part], background[part])
+        over = cv2.bitwise_and(cv2.compare(residual, limit[part], cv2.CMP_GT), quiet[part])
+        new = [replace(c, x=c.x + left, y=c.y + top) for c in _components(residual, over, luma.shape[1])]
+        again = [c for c in again if not _touches(c, rows, columns, bridge)]
+        again += [c for c in new if _touches(c, rows, columns, bridge)]
+    return _strongest(again)
+
+
+def _strongest(found: Sequence[Candidate]) -> list[Candidate]:
+    return sorted(found, key=lambda c: -strength(c))[:MAX_CANDIDATES]
+
+
+def _touches(c: Candidate, rows: slice, columns: slice, reach: int) -> bool:
+    beside = c.x >= columns.stop + reach or c.x + c.width <= columns.start - reach
+    above_or_below = c.y >= rows.stop + reach or c.y + c.height <= rows.start - reach
+    return not bool(beside or above_or_below)
+
+
+def _bridge(width: int) -> int:
+    return 2 * round(_BRIDGE_SHARE * width / 2) + 1
+
+
+def _components(residual: np.ndarray, over: np.ndarray, width: int) -> list[Candidate]:
+    """Cursor-sized components of `over`, in a picture of that width."""
+    import cv2
+
     x0, y0, wide, high = cv2.boundingRect(over)
-    x0, y0 = max(0, x0 - 2), max(0, y0 - 2)
-    part = over[y0 : y0 + high + 4, x0 : x0 + wide + 4]
-    largest = MAX_EDGE_SHARE * luma.shape[1]
+    # closing would let a component grow to the edge of the part if it were nearer than half of its kernel
+    edge = _bridge(width) // 2 + 1
+    part = cv2.copyMakeBorder(over[y0 : y0 + high, x0 : x0 + wide], edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=0)
+    largest = MAX_EDGE_SHARE * width
     found: dict[tuple[int, int, int, int], Candidate] = {}
-    for bridge in (3, 2 * round(_BRIDGE_SHARE * luma.shape[1] / 2) + 1):
+    for bridge in (3, _bridge(width)):
         closed = cv2.morphologyEx(part, cv2.MORPH_CLOSE, np.ones((bridge, bridge), np.uint8))
         _, _, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
         for x, y, w, h, area in stats[1:400].tolist():
             if area >= MIN_AREA_PX and max(w, h) <= largest and min(w, h) >= 2:
-                found.setdefault((x, y, w, h), _candidate(residual, over, x0 + x, y0 + y, w, h))
-    return sorted(found.values(), key=lambda c: -strength(c))[:MAX_CANDIDATES]
+                found.setdefault((x, y, w, h), _candidate(residual, over, x0 - edge + x, y0 - edge + y, w, h))
+    return list(found.values())
 
 
 def _candidate(residual: np.ndarray, over: np.ndarray, x: int, y: int, width: int, height: int) -> Candidate:
@@ -159,18 +212,23 @@ def _crop(image: np.ndarray, x: int, y: int, width: int, height: int) -> np.ndar
 
 def recurring(sightings: Sequence[Seen]) -> list[Seen]:
     """The sightings of the one thing that was seen most often, in at least `_TIMES` samples and different places."""
-    chosen = sightings[-_MOST_SIGHTINGS:]
-    best: list[Seen] = []
-    heaviest = 0.0
-    for one in chosen:
-        friends = [other for other in chosen if other is one or alike(one, other)]
-        weight = len({f.time_s for f in friends}) * strength(one.candidate)
-        if weight > heaviest:
-            best, heaviest = friends, weight
-    if not best:
-        return []
-    xs, ys = [s.candidate.x for s in best], [s.candidate.y for s in best]
-    sizes = [max(s.candidate.width, s.candidate.height) for s in best]
-    if len({s.time_s for s in best}) < _TIMES or max(max(xs) - min(xs), max(ys) - min(ys)) < 1.5 * float(np.median(sizes)):
-        return []
-    return best
+    chosen = sightings[:: -(-len(sightings) // _MOST_SIGHTINGS)] if sightings else []
+    friends: list[list[Seen]] = [[one] for one in chosen]
+    for (one, its), (other, others) in itertools.combinations(zip(chosen, friends, strict=True), 2):
+        if alike(one, other):
+            its.append(other)
+            others.append(one)
+    weights = [len({f.time_s for f in its}) * strength(one.candidate) for one, its in zip(chosen, friends, strict=True)]
+    order = sorted(range(len(chosen)), key=lambda i: (-weights[i], i))
+    return next((sorted(friends[i], key=lambda s: s.time_s) for i in order if _goes_about(friends[i])), [])
+
+
+def _goes_about(seen: Sequence[Seen]) -> bool:
+    """Whether it was in different places, and not only along a line, where a caption's or a clock's letters recur."""
+    if len({s.time_s for s in seen}) < _TIMES:
+        return False
+    size = float(np.median([max(s.candidate.width, s.candidate.height) for s in seen]))
+    low, high = np.percentile([(s.candidate.x, s.candidate.y) for s in seen], (10, 90), axis=0)
+    across, down = (high - low).tolist()
+    way, aside = max(across, down), min(across, down)
+    return bool(way >= _WAY * size and aside >= max(_BESIDE_LINE_PX, _BESIDE_LINE * size))

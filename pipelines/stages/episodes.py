@@ -6,7 +6,7 @@ decay with time and whose k follows the number of words. Here the trace is cut w
 another sentence begins; a cursor that merely lies about while somebody speaks is no episode.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +18,8 @@ from pipelines.stages.sentences import Sentence
 _MAX_DWELL_POINTS = 1200
 """Two minutes at 10 samples a second: longer dwells are cut there, which bounds the time that cutting takes."""
 
-_LEAST_ROUND, _ROUND = 6, (0.7, 1.4)
-"""A border is drawn with so many samples at least, in about one turn."""
+_LEAST_ROUND, _ROUND, _ROUND_STEP = 6, (0.7, 1.4), 2.0
+"""A border is drawn with so many samples at least, in about one turn, and without leaps across (radians)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ def pointing(
     picture: int,
     size: tuple[int, int],
     settings: PointingSettings,
+    start_s: float | None = None,
+    is_deictic: Callable[[str], bool] = lambda text: False,
 ) -> tuple[Episode, ...]:
     """The episodes of one picture's trace.
 
@@ -73,16 +75,19 @@ def pointing(
         picture: the picture's index, stored with each episode.
         size: (width, height) of the picture, pixels.
         settings: as configured.
+        start_s: when the picture came; without it the trace's first sample.
+        is_deictic: whether a sentence points ("look here"): then a cursor that lies still points too.
     """
     episodes: list[Episode] = []
-    since_s = trace[0].time_s + settings.min_dwell_s if trace else 0.0
+    came_s = start_s if start_s is not None or not trace else trace[0].time_s
+    since_s = (came_s or 0.0) + settings.min_dwell_s
     for dwell in dwells(trace, size[1], settings):
         spoken = [s for s in sentences if _overlap_s(s, dwell, settings) >= settings.min_dwell_s]
-        parts = [_part(dwell, s, settings) for s in spoken] or [dwell.points]
-        for part in parts:
+        parts = [(_part(dwell, s, settings), is_deictic(s.text)) for s in spoken] or [(dwell.points, False)]
+        for part, pointed in parts:
             # a cursor that was there when the picture came did not come for the words
             sentence_start_s = min((s.start_s for s in spoken if dwell.start_s > since_s), default=None)
-            if _points_at_something(part, dwell, sentence_start_s, size[1], settings):
+            if pointed or _points_at_something(part, dwell, sentence_start_s, size[1], settings):
                 episodes.append(_episode(part, dwell, picture, size, settings))
     return tuple(episodes)
 
@@ -171,7 +176,8 @@ def _box(
         half = np.array([settings.still_box_width, settings.still_box_height]) * height / 2
     else:
         half = reach * (settings.border_scale if _goes_round(at - middle) else settings.box_scale)
-        half = np.maximum(half, settings.box_flatness * half.max())
+        if half.min() < settings.box_line * half.max():
+            half = np.maximum(half, settings.box_flatness * half.max())
     (x0, y0), (x1, y1) = middle - half, middle + half
     return Box(
         x0=round(max(0.0, float(x0)), 1),
@@ -195,5 +201,6 @@ def _goes_round(offsets: np.ndarray) -> bool:
     out = offsets[far > 0.5 * float(far.max())]
     if len(out) < _LEAST_ROUND:
         return False
-    turns = np.diff(np.unwrap(np.arctan2(out[:, 1], out[:, 0]))).sum() / (2 * np.pi)
-    return bool(_ROUND[0] <= abs(float(turns)) <= _ROUND[1])
+    steps = np.diff(np.unwrap(np.arctan2(out[:, 1], out[:, 0])))
+    turns = steps.sum() / (2 * np.pi)
+    return bool(np.abs(steps).max() <= _ROUND_STEP and _ROUND[0] <= abs(float(turns)) <= _ROUND[1])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipelines.stages.appearance import Looks, Match
-from pipelines.stages.candidates import Candidate, candidates
+from pipelines.stages.candidates import Candidate, Part, candidates
 from pipelines.stages.stable import temporal_median
 
 _NOISE_FLOOR, _NOISE_FACTOR = 10.0, 4.0
@@ -47,8 +47,8 @@ def cleaned(
     background: np.ndarray,
     found: list[list[Candidate]],
     before: np.ndarray | None,
-) -> bool:
-    """Takes a cursor that rested until it was part of the median out of `background` again; whether there was one.
+) -> list[Part]:
+    """Takes a cursor that rested until it was part of the median out of `background` again; where it was.
 
     There the samples without the cursor differ, and what the background has and they do not looks like the cursor. Where
     no sample of this window shows the place without it, the window `before` may.
@@ -65,13 +65,13 @@ def cleaned(
             match = looks.of(c, background, before)
             if match is not None and match.score >= SURE:
                 places.setdefault((match.x, match.y), [before])
-    done = False
+    done: list[Part] = []
     for (x, y), clear in places.items():
         if len(clear) < _LEAST_CLEAR and clear[0] is not before:
             continue
         rows, columns = looks.part(x, y)
         background[rows, columns] = temporal_median([luma[rows, columns] for luma in clear[:: max(1, len(clear) // 15)]])
-        done = True
+        done.append((rows, columns))
     return done
 
 

@@ -40,6 +40,8 @@ def grounded(
             picture=number,
             size=(shown.width, shown.height),
             settings=settings,
+            start_s=shown.start_s,
+            is_deictic=rules.is_deictic,
         )
     )
     links = align(

@@ -241,6 +241,7 @@ class _Run:
 
     def _with_traces(self) -> tuple[StableInterval, ...]:
         """Only now, because a cursor that moves late in the video shows where it rested before."""
+        self._pointer.settle()
         traces = {start_s: tracer.trace(scale_x=x, scale_y=y) for start_s, tracer, (x, y) in self._traced}
         return tuple(
             replace(i, trace=traces.get(i.start_s, ())) if i.method == "median" else i for i in self._album.intervals()

@@ -22,12 +22,14 @@ from pipelines.stages.candidates import (
     alike,
     arrived,
     candidates,
+    candidates_again,
     recurring,
     same_size,
     strength,
 )
 from pipelines.stages.follow import FOUND, Spot, cleaned, follow, limits
 from pipelines.stages.stable import temporal_median
+from pipelines.stages.windows import Window
 
 _BACKGROUND_SAMPLES = 31
 _SPEED_SHARE = 1.25
@@ -36,45 +38,29 @@ _STEP_S = 0.65
 """Samples further apart are no pair."""
 _MOVED_SHARE = 0.25
 """Of its size: less is its edge wavering."""
-_SIGHTINGS, _LEAST, _MOST_APPEARANCES = 48, 4, 4
-"""Sightings that are kept, samples that teach an appearance at least, and how many appearances one cursor may have."""
-_CLEANINGS = 3
-_PROBE_S, _PROBE_SLACK = 1.0, 0.1
-"""Of what is unresolved, one sample a second is kept, to see later whether the cursor was there all the while."""
+_SIGHTINGS, _MOST_APPEARANCES = 192, 4
+"""Sightings that are kept (thinned evenly when more come), and how many appearances one cursor may have."""
+_UNEXPLAINED = 48
+"""Among the latest so many something new is looked for at once."""
+_COVERED = 0.9
+"""A window in which it was seen for this share of the samples need not be looked at again."""
+_CLEANINGS, _PROBE_SLACK = 3, 0.1
 _SAME_PLACE = 0.95
 """Where it was a moment later, it need not stand out much from its surroundings."""
-_MAX_UNRESOLVED, _BACK_PX = 12, 12
-"""When it was first recognised it may have gone so far already from where it rested before, pixels."""
+_MAX_WINDOWS, _BACK_PX = 16, 12
+"""So many windows can be looked at again; when it was first recognised it may have gone so far already from where it
+rested before, pixels."""
 _NEAR_S, _STIRS = 0.25, 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Unresolved:
-    """Samples in which nothing was recognised: one background for all of them."""
+@dataclass(slots=True)
+class Part:
+    """A window of a rest, and where the cursor was in its own samples. The window goes when no more can be learned."""
 
-    rest: "CursorTracer"
-    times: tuple[float, ...]
-    background: np.ndarray
-    quiet: np.ndarray
-    probes: tuple[tuple[float, bytes], ...]
-    """Time and sample, compressed."""
-
-    @staticmethod
-    def of(rest: "CursorTracer", times: list[float], lumas: list[np.ndarray], background: np.ndarray,
-           quiet: np.ndarray) -> "_Unresolved":  # fmt: skip
-        """The first samples of a window, as many as there are `times`."""
-        probes: list[tuple[float, bytes]] = []
-        for time_s, luma in zip(times, lumas, strict=False):
-            if not probes or time_s - probes[-1][0] >= _PROBE_S:
-                probes.append((time_s, to_png(luma)))
-        return _Unresolved(rest, tuple(times), background, quiet, tuple(probes))
-
-    def shown(self, looks: Looks, spot: Spot) -> list[Spot]:
-        """The samples whose nearest probe shows the cursor at that spot."""
-        matches = [looks.at(from_png(data), None, spot.x, spot.y, 1, _SAME_PLACE) for _, data in self.probes]
-        there = [m is not None and m.score >= FOUND - _PROBE_SLACK for m in matches]
-        at = np.array([t for t, _ in self.probes])
-        return [replace(spot, time_s=t) for t in self.times if there[int(np.abs(at - t).argmin())]]
+    window: Window | None
+    spots: list[Spot]
+    first: bool
+    """Of its rest: the window before shows another picture."""
 
 
 @dataclass(slots=True)
@@ -83,44 +69,120 @@ class Pointer:
 
     looks: Looks = field(default_factory=Looks)
     last: Spot | None = None
+    left: Spot | None = None
+    """Where it was when the windows that are kept began."""
     sightings: list[Seen] = field(default_factory=list)
-    unresolved: deque[_Unresolved] = field(default_factory=lambda: deque(maxlen=_MAX_UNRESOLVED))
+    """Of the whole video, thinned evenly."""
+    unexplained: list[Seen] = field(default_factory=list)
+    """The latest that nothing known looks like."""
+    parts: deque[Part] = field(default_factory=deque)
+    """Those whose windows are kept, in time order."""
 
-    @property
-    def learns(self) -> bool:
-        """Whether further sightings can still teach something."""
-        return len(self.looks.appearances) < _MOST_APPEARANCES
-
-    def learn(self, seen: list[Seen]) -> None:
+    def see(self, seen: list[Seen]) -> None:
         """Take in new sightings: they may show it as it was not known yet."""
+        since_s = self.sightings[-1].time_s if self.sightings else -np.inf
+        self.sightings += sorted((s for s in seen if s.time_s > since_s), key=lambda s: s.time_s)
+        while len(self.sightings) > _SIGHTINGS:
+            self.sightings = self.sightings[::2]
         known = self.looks.appearances
-        self.sightings = [*self.sightings, *(s for s in seen if not any(a.explains(s) for a in known))][-_SIGHTINGS:]
-        taught = recurring(self.sightings)
-        if len({s.time_s for s in taught}) < _LEAST:
+        if len(known) == _MOST_APPEARANCES:
             return
-        found = Appearance.learn(taught)
-        if found is None or found.energy < MIN_ENERGY or found.spread < MIN_SPREAD:
-            return
-        if known and not found.resembles(known[0]):
-            return
-        known.append(found.beside(known[0]) if known else found)
-        self.sightings = []
+        new = [s for s in seen if not any(a.explains(s) for a in known)]
+        self.unexplained = [*self.unexplained, *new][-_UNEXPLAINED:]
+        if new and _learned(self.looks, self.unexplained):
+            self.unexplained = []
 
-    def resolve(self, first: Spot) -> None:
-        """Back in time from where it was recognised: earlier pictures may show it in the same place, resting."""
-        while self.unresolved:
-            earlier = self.unresolved.pop()
-            found = None
-            if earlier.background.shape == earlier.rest.shape:
-                found = self.looks.at(earlier.background, None, first.x, first.y, 1, _SAME_PLACE)
-                if found is None or found.score < FOUND:
-                    found = self.looks.at(earlier.background, None, first.x, first.y, _BACK_PX)
-                if found is None or found.score < FOUND:
-                    found = self.looks.find(earlier.background, earlier.quiet)
-            if found is not None and found.score >= FOUND:
-                first = Spot.of(earlier.times[0], found)
-                spots = [*earlier.shown(self.looks, first), *earlier.rest.spots]
-                earlier.rest.spots = sorted(spots, key=lambda s: s.time_s)
+    def add(self, part: Part) -> None:
+        """Keeps a window; where there are too many, the older half is looked at for the last time."""
+        self.parts.append(part)
+        if len(self.parts) > _MAX_WINDOWS:
+            self.settle()
+            for _ in range(_MAX_WINDOWS // 2):
+                part = self.parts.popleft()
+                part.window, self.left = None, part.spots[-1] if part.spots else self.left
+
+    def settle(self) -> None:
+        """Looks at the kept windows again with all that is known by now: forward, then back from where it was recognised."""
+        looks = learned(self.sightings)
+        kept = looks.resembles(self.looks)
+        if not kept:
+            self.looks = looks
+        last: Spot | None = self.left
+        before: np.ndarray | None = None
+        for part in self.parts:
+            window = part.window
+            assert window is not None
+            if not kept or len(part.spots) < _COVERED * window.count:
+                part.spots = traced(self.looks, window, window.lumas(), last, None if part.first else before)
+            last, before = (part.spots[-1] if part.spots else last), window.background
+        following: Spot | None = None
+        for part in reversed(self.parts):
+            if not part.spots and following is not None:
+                part.spots = self._parked(part, following)
+            following = part.spots[0] if part.spots else following
+        self.last = last
+
+    def _parked(self, part: Part, following: Spot) -> list[Spot]:
+        """Where it may have rested before it was recognised at `following`."""
+        window = part.window
+        assert window is not None
+        found = self.looks.at(window.background, None, following.x, following.y, 1, _SAME_PLACE)
+        if found is None or found.score < FOUND:
+            found = self.looks.at(window.background, None, following.x, following.y, _BACK_PX)
+        if found is None or found.score < FOUND:
+            found = self.looks.find(window.background, window.quiet)
+        if found is None or found.score < FOUND:
+            return []
+        spot = Spot.of(window.times[0], found)
+        spots = []
+        for time_s, luma in list(zip(window.times, window.lumas(), strict=True))[: window.count]:
+            match = self.looks.at(luma, None, spot.x, spot.y, 1, _SAME_PLACE)
+            if match is not None and match.score >= FOUND - _PROBE_SLACK:
+                spots.append(replace(spot, time_s=time_s))
+        return spots
+
+
+def learned(seen: list[Seen]) -> Looks:
+    """The looks of what recurs among the sightings of a whole video."""
+    looks = Looks()
+    while len(looks.appearances) < _MOST_APPEARANCES and (taught := _learned(looks, seen)):
+        taught_by = {id(s) for s in taught}
+        seen = [s for s in seen if id(s) not in taught_by and not looks.appearances[-1].explains(s)]
+    return looks
+
+
+def _learned(looks: Looks, seen: list[Seen]) -> list[Seen]:
+    """Adds one appearance of what recurs among the sightings; those that taught it, none if there was nothing new."""
+    known, taught = looks.appearances, recurring(seen)
+    found = Appearance.learn(taught) if taught else None
+    if found is None or found.energy < MIN_ENERGY or found.spread < MIN_SPREAD:
+        return []
+    if known and not found.resembles(known[0]):
+        return []
+    known.append(found.beside(known[0]) if known else found)
+    return taught
+
+
+def traced(
+    looks: Looks, window: Window, lumas: list[np.ndarray], last: Spot | None, before: np.ndarray | None
+) -> list[Spot]:
+    """Where the cursor is in the window's own samples: `last` before it, `before` is the background before it."""
+    if not looks.appearances:
+        return []
+    background, times = window.background.copy(), list(window.times)
+    found = [list(f) for f in window.found]
+    for _ in range(_CLEANINGS):
+        parts = cleaned(looks, lumas, background, found, before)
+        if not parts:
+            break
+        found = [candidates_again(f, luma, background, window.limit, window.quiet, parts)
+                 for f, luma in zip(found, lumas, strict=True)]  # fmt: skip
+    spots = follow(looks, times, lumas, background, found, last)
+    if not spots:
+        parked = looks.find(background, window.quiet)
+        if parked:
+            spots = follow(looks, times, lumas, background, found, Spot.of(times[0], parked))
+    return [s for s in spots if s.time_s < times[window.count - 1] + 1e-6]
 
 
 class CursorTracer:
@@ -130,8 +192,13 @@ class CursorTracer:
         self._pointer, self._window_s = pointer, window_s
         self._samples: deque[tuple[float, np.ndarray, np.ndarray]] = deque()
         self._background: np.ndarray | None = None
-        self.spots: list[Spot] = []
+        self._parts: list[Part] = []
         self.shape: tuple[int, ...] = ()
+
+    @property
+    def spots(self) -> list[Spot]:
+        """Where the cursor was, as far as is known by now."""
+        return [spot for part in self._parts for spot in part.spots]
 
     def add(self, time_s: float, luma: np.ndarray, fine: np.ndarray) -> None:
         """Takes one sample: reduced luma (h, w) uint8, and the finer one on which the cursor is placed."""
@@ -148,7 +215,8 @@ class CursorTracer:
 
     def trace(self, *, scale_x: float, scale_y: float) -> tuple[TracePoint, ...]:
         """The cursor's path in pixels of the full picture, which is `scale_x`, `scale_y` times the finer luma."""
-        states = _states(self.spots, _unit(self.shape[1])) if self.spots else []
+        spots = self.spots
+        states = _states(spots, _unit(self.shape[1])) if spots else []
         return tuple(
             TracePoint(
                 time_s=s.time_s,
@@ -157,7 +225,7 @@ class CursorTracer:
                 confidence=round(min(1.0, max(0.0, s.score)), 3),
                 state=state,
             )
-            for s, state in zip(self.spots, states, strict=True)
+            for s, state in zip(spots, states, strict=True)
         )
 
     @property
@@ -173,43 +241,18 @@ class CursorTracer:
         chosen = lumas[:: max(1, len(lumas) // _BACKGROUND_SAMPLES)]
         background = temporal_median(chosen)
         limit = limits(chosen, background)
-        pointer, looks = self._pointer, self._pointer.looks
+        pointer = self._pointer
         found = [candidates(luma, background, limit, quiet) for luma in lumas]
-        if pointer.learns:
-            pointer.learn(sightings(times, lumas, background, found))
-        spots: list[Spot] = []
-        if looks.appearances:
-            for _ in range(_CLEANINGS):
-                if not cleaned(looks, lumas, background, found, self._background):
-                    break
-                found = [candidates(luma, background, limit, quiet) for luma in lumas]
-            spots = follow(looks, times, lumas, background, found, pointer.last)
-            parked = None if spots else looks.find(background, quiet)
-            if parked:
-                spots = follow(looks, times, lumas, background, found, Spot.of(times[0], parked))
-        if spots:
-            pointer.resolve(spots[0])
-            self.spots += [s for s in spots if s.time_s < times[count - 1] + 1e-6]
-            pointer.last = self.spots[-1] if self.spots else pointer.last
-        else:
-            pointer.unresolved.append(_Unresolved.of(self, times[:count], lumas, background, quiet))
+        pointer.see(sightings(times, lumas, background, found))
+        window = Window.of(times, count, lumas, background, limit, quiet, found)
+        spots = traced(pointer.looks, window, lumas, pointer.last, self._background)
+        part = Part(window, spots, first=self._background is None)
+        pointer.last = part.spots[-1] if part.spots else pointer.last
+        self._parts.append(part)
+        pointer.add(part)
         self._background = background
         for _ in range(count):
             self._samples.popleft()
-
-
-def to_png(luma: np.ndarray) -> bytes:
-    """Lossless and quick."""
-    import cv2
-
-    return bytes(cv2.imencode(".png", luma, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
-
-
-def from_png(data: bytes) -> np.ndarray:
-    """(h, w) uint8."""
-    import cv2
-
-    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE))
 
 
 def _unit(width: int) -> float:

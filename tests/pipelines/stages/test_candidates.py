@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from pipelines.stages.candidates import Candidate, Seen, alike, arrived, candidates, recurring, same_size, strength
+from pipelines.stages.candidates import (
+    Candidate,
+    Seen,
+    alike,
+    arrived,
+    candidates,
+    candidates_again,
+    recurring,
+    same_size,
+    strength,
+)
 from pipelines.stages.trace import sightings
 from tests.pipelines.stages.cursors import draw_arrow, draw_cross, draw_disc, lumas, path, tissue
 
@@ -49,6 +59,26 @@ def test_the_arms_of_a_cross_are_one_candidate_too() -> None:
         shown[y : y + h, x : x + w] = 250
     found = candidates(shown, wide, np.full(wide.shape, 10, np.uint8), np.full(wide.shape, 255, np.uint8))
     assert (100, 98, 20, 22) in {(c.x, c.y, c.width, c.height) for c in found}
+
+
+def test_a_component_does_not_grow_to_the_edge_of_what_changed() -> None:
+    wide = np.full((720, 1280), 100, np.uint8)
+    shown = wide.copy()
+    shown[300:321, 400:414] = 250
+    found = candidates(shown, wide, np.full(wide.shape, 10, np.uint8), np.full(wide.shape, 255, np.uint8))
+    assert {(c.x, c.y, c.width, c.height) for c in found} == {(400, 300, 14, 21)}
+
+
+def test_after_a_part_of_the_background_has_changed_the_same_is_found_as_from_anew() -> None:
+    wide = np.full((270, 480), 100, np.uint8)
+    limit, quiet = np.full(wide.shape, 10, np.uint8), np.full(wide.shape, 255, np.uint8)
+    shown, dirty = wide.copy(), wide.copy()
+    for image, x, y in ((shown, 100, 50), (dirty, 200, 120), (shown, 206, 128)):
+        image[y : y + 10, x : x + 8] = 250
+    before = candidates(shown, dirty, limit, quiet)
+    again = candidates_again(before, shown, wide, limit, quiet, [(slice(118, 132), slice(198, 210))])
+    assert sorted(map(repr, again)) == sorted(map(repr, candidates(shown, wide, limit, quiet)))
+    assert before != again
 
 
 def test_a_part_of_something_larger_is_not_alone() -> None:
@@ -104,6 +134,8 @@ def test_recurring_is_what_was_seen_often_in_different_places() -> None:
     assert recurring([*arrows[:3], cross]) == []
     assert recurring([seen(draw_arrow, 300, 200, i / 10) for i in range(6)]) == []
     assert recurring([]) == []
+    on_a_line = [seen(draw_arrow, x, 300, i / 10) for i, x in enumerate((300, 420, 560, 611))]
+    assert recurring(on_a_line) == []
 
 
 def test_sightings_are_what_moves_and_stays_the_same() -> None:

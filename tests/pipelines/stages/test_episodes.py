@@ -5,7 +5,7 @@ import pytest
 
 from pipelines.config import PointingSettings
 from pipelines.schema import CursorState, TracePoint, Word
-from pipelines.stages.episodes import dwells, pointing
+from pipelines.stages.episodes import _goes_round, dwells, pointing
 from pipelines.stages.sentences import Sentence
 
 SETTINGS = PointingSettings()
@@ -147,12 +147,6 @@ def test_the_middle_is_where_the_hand_came_to_rest() -> None:
     assert episode.box.x0 < 700
 
 
-def test_to_and_fro_tells_nothing_of_the_height() -> None:
-    (episode,) = episodes(trace(around(800, 500, 4, reach_y=0)), said(0, 4))
-    width, height = episode.box.x1 - episode.box.x0, episode.box.y1 - episode.box.y0
-    assert height == pytest.approx(SETTINGS.box_flatness * width, rel=0.01)
-
-
 def test_few_samples_under_a_sentence_take_the_box_of_the_whole_stay() -> None:
     points = trace(around(800, 500, 4))
     (whole,) = episodes(points, said(0, 4))
@@ -168,3 +162,41 @@ def test_boxes_stay_in_the_picture() -> None:
     assert (episode.box.x0, episode.box.y1) == (0.0, float(HEIGHT))
     assert episode.box.x1 > episode.box.x0
     assert episode.box.y1 > episode.box.y0
+
+
+def test_a_cursor_that_lies_still_points_where_the_sentence_does() -> None:
+    still = trace([(800.0, 500.0)] * 80, state=CursorState.RESTING)
+
+    def found(text: str):
+        sentence = Sentence(text=text, start_s=4.0, end_s=6.0, words=said(4.0, 6.0).words)
+        return pointing(still, [sentence], picture=0, size=SIZE, settings=SETTINGS, is_deictic=lambda t: "here" in t)
+
+    assert len(found("Look here.")) == 1
+    assert found("The heart is normal.") == ()
+
+
+def test_who_is_seen_first_some_time_after_the_picture_came_for_the_words() -> None:
+    still = trace([(800.0, 500.0)] * 40, start_s=9.8, state=CursorState.RESTING)
+
+    def found(start_s: float):
+        return pointing(still, [said(10.0, 12.0)], picture=0, size=SIZE, settings=SETTINGS, start_s=start_s)
+
+    assert len(found(2.0)) == 1
+    assert found(9.6) == ()
+
+
+def test_waving_across_is_no_border() -> None:
+    waved = [(800 + 100 * np.sin(2.5 * i), 500 + 90 * np.cos(2.5 * i)) for i in range(14)]
+    assert not _goes_round(np.array(waved) - (800, 500))
+    u = np.linspace(0, 2 * np.pi, 14)
+    assert _goes_round(np.stack([100 * np.cos(u), 90 * np.sin(u)], axis=1))
+
+
+def test_to_and_fro_tells_nothing_of_the_height_and_a_circle_does() -> None:
+    def edges(reach_y: float) -> tuple[float, float]:
+        (one,) = episodes(trace(around(800, 500, 4, 100.0, reach_y)), said(0.5, 3.5))
+        return one.box.x1 - one.box.x0, one.box.y1 - one.box.y0
+
+    (wide, high), (width, height) = edges(5.0), edges(40.0)
+    assert high == pytest.approx(SETTINGS.box_flatness * wide, rel=0.01)
+    assert 0.3 * width < height < 0.6 * width
