@@ -185,14 +185,9 @@ def images(out: str, video_id: str) -> dict[str, Image]:
     return {i.image_id: i for i in each_image(out, video_id)}
 
 
-def each_image(out: str, video_id: str) -> Iterator[Image]:
-    """The video's pictures, a few held at a time."""
-    return _images(out, video_id, None)
-
-
 def image_ids(out: str, video_id: str) -> frozenset[str]:
     """The ids alone, without reading the pictures."""
-    return frozenset(_images(out, video_id, ["image_id"]))
+    return frozenset(each_image(out, video_id, ["image_id"]))
 
 
 def funnel(out: str) -> Funnel:
@@ -295,7 +290,8 @@ def _converted(row: dict[str, Any], into: type[_Row], path: str) -> _Row:
         raise UsageError(f"{path} holds a row that is not of this version: {error}") from error
 
 
-def _images(out: str, video_id: str, columns: list[str] | None) -> Iterator[Any]:
+def each_image(out: str, video_id: str, columns: list[str] | None = None) -> Iterator[Any]:
+    """The video's pictures, a few held at a time; with `columns` their ids."""
     fs, path = filesystem(image_path(Store(out).out, video_id))
     if fs.get_file_info(path).type == pafs.FileType.NotFound:
         return

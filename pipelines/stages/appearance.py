@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipelines.stages.candidates import MARGIN_PX, MIN_AREA_PX, Candidate, Seen, soft
+from pipelines.stages.hot_spot import hot_spot
 
 _EVIDENCE = 0.25
 """By so much a sample must match better than its background, which has no cursor there."""
@@ -31,13 +32,7 @@ MIN_ENERGY, MIN_SPREAD = 200.0, 20.0
 _EXEMPLARS = 24
 _OWN = 0.4
 """A pixel that wavers more than this share of its strength from place to place is the background's, not the cursor's."""
-_TIP_ABOVE = 0.4
-"""A tip is thinner than a pixel, so the component begins below it: measured with the standard arrow."""
 _SLACK_PX = 6
-_SQUARE, _LARGE_SQUARE, _SYMMETRICAL, _ALL_SYMMETRICAL, _LEAST_EDGE_PX = 0.04, 0.08, 0.4, 0.95, 8
-"""Crosses, dots and discs are as wide as high, and like themselves turned round; arrows and hands are higher than wide."""
-_HAND_PX, _SAME_OUTLINE, _ALL_OUTLINE = (16, 24), 0.5, 0.8
-"""A small hand is nearly as wide as high; its outline tells it: intersection over union with itself turned round."""
 _NEARLY, _SIZE_SLACK_PX = 1.15, 2
 """The appearances of one cursor are of one size."""
 
@@ -104,7 +99,7 @@ class Appearance:
         added = (luma - back)[:, mask > 0]
         spread = float(np.sqrt((added**2).mean()))
         seen_there = np.median(luma, axis=0).astype(np.float32)
-        return Appearance(own, seen_there, mask, through, max(12.0, spread), _hot_spot(strength, mask))
+        return Appearance(own, seen_there, mask, through, max(12.0, spread), hot_spot(strength, mask))
 
     def match(
         self, luma: np.ndarray, background: np.ndarray | None, x: int, y: int, slack: int, stands_out: float = _STANDS_OUT
@@ -221,37 +216,6 @@ def _aligned(seen: Seen, guide: np.ndarray) -> tuple[slice, slice] | None:
         return None
     _, _, (x, y), _ = cv2.minMaxLoc(cv2.matchTemplate(soft(patch), soft(guide), cv2.TM_SQDIFF))
     return slice(y, y + guide.shape[0]), slice(x, x + guide.shape[1])
-
-
-def _hot_spot(strength: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
-    """The centre of what is the same upside down (a cross, dot or disc); else the tip, at the top of an arrow or hand."""
-    import cv2
-
-    values = np.where(mask > 0, strength, 0.0).astype(np.float32)
-    height, width = values.shape
-    reach = max(2, min(height, width) // 4)
-    wide = cv2.copyMakeBorder(values, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0.0)
-    likeness = cv2.matchTemplate(soft(wide), soft(np.ascontiguousarray(values[::-1, ::-1])), cv2.TM_CCOEFF_NORMED)
-    _, best, _, (dx, dy) = cv2.minMaxLoc(likeness)
-    outline = _outline(mask, reach)
-    square = abs(height - width) <= max(1 + _SQUARE * height, _LARGE_SQUARE * height) and best >= _SYMMETRICAL
-    square = square and (not _HAND_PX[0] <= min(height, width) < _HAND_PX[1] or outline >= _SAME_OUTLINE)
-    if square or (min(height, width) >= _LEAST_EDGE_PX and best >= _ALL_SYMMETRICAL and outline >= _ALL_OUTLINE):
-        return (width + dx - reach) / 2, (height + dy - reach) / 2
-    strong = np.where(values > 0.4 * float(np.percentile(values[mask > 0], 90)), values, 0.0)
-    rows, columns = np.flatnonzero(strong.any(axis=1)), np.flatnonzero(strong.any(axis=0))
-    first = strong[rows[0] : rows[0] + max(1, round(np.ptp(rows) / 10))].sum(axis=0)
-    tip = float(first @ (np.arange(width) + 0.5) / first.sum()) - 0.5
-    return max(float(columns[0]), tip), max(0.0, float(rows[0]) - _TIP_ABOVE)
-
-
-def _outline(mask: np.ndarray, reach: int) -> float:
-    """Intersection over union of the mask with itself turned round, where they agree best."""
-    import cv2
-
-    wide = cv2.copyMakeBorder(mask, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0.0)
-    both = float(cv2.matchTemplate(wide, np.ascontiguousarray(mask[::-1, ::-1]), cv2.TM_CCORR).max())
-    return both / (2 * float(mask.sum()) - both)
 
 
 @dataclass(frozen=True, slots=True)

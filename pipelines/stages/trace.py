@@ -48,8 +48,7 @@ _CLEANINGS, _PROBE_SLACK = 3, 0.1
 _SAME_PLACE = 0.95
 """Where it was a moment later, it need not stand out much from its surroundings."""
 _MAX_WINDOWS, _BACK_PX = 16, 12
-"""So many windows can be looked at again; when it was first recognised it may have gone so far already from where it
-rested before, pixels."""
+"""So many windows can be looked at again; so far, pixels, it may have gone before it was first recognised."""
 _NEAR_S, _STIRS = 0.25, 1.0
 
 
