@@ -1,6 +1,8 @@
 # One environment, one lock. `make demo` and `make test` are all a newcomer needs.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+INSTALL := pip install --quiet --disable-pip-version-check --no-deps --no-compile
+TORCH := $(shell grep "^torch==" cluster/env/cpu.txt)
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: setup demo test test-long bench study lint clean
@@ -10,8 +12,10 @@ setup: .venv/ready
 .venv/ready: cluster/env/cpu.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; assert sys.version_info[:2] == (3, 11), "Python 3.11 is needed: make PYTHON=/path/to/python3.11"'
 	$(PYTHON) -m venv .venv
+	@# PyPI's torch is a CUDA build: the CPU build is taken from where pip is told to look, or else from PyTorch's own index
+	$(BIN)/$(INSTALL) "$(TORCH)" 2>/dev/null || $(BIN)/$(INSTALL) --index-url https://download.pytorch.org/whl/cpu "$(TORCH)"
 	@# unpacking takes the time, and pip unpacks on one core: two of them at once
-	grep "==" cluster/env/cpu.txt | xargs -P 2 -n 32 $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-compile
+	grep "==" cluster/env/cpu.txt | grep -v "^torch==" | xargs -P 2 -n 32 $(BIN)/$(INSTALL)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m cluster.env.torchvision_cpu
 	$(BIN)/preceptor models starter || { $(BIN)/preceptor doctor; exit 1; }
