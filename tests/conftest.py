@@ -34,6 +34,16 @@ class TextServer:
         return [word for key, value in pairs.items() for word in ("--set", f"{key}={value}")]
 
 
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """A command that is called in this process sets what Ray reads at import: the next test's Ray has been imported."""
+    before = {k: v for k, v in os.environ.items() if k.startswith("RAY_")}
+    yield
+    for name in [k for k in os.environ if k.startswith("RAY_")]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def demo_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's lectures, rendered once."""

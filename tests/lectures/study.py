@@ -12,6 +12,7 @@ import itertools
 import json
 import random
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -116,18 +117,22 @@ ASKED = ("base/shown", "tuned/shown", "tuned/blind", "tuned/shuffled")
 def verdict(runs: Mapping[str, Run]) -> str:
     """The table of what was taught: the tuned model's score and its lead over the other four, per family of questions."""
     settings = Settings()
-    families = sorted({a.group for a in runs["tuned/shown"].answers if a.group.endswith("_choice")})
+    families = sorted({a.group for a in runs["tuned/shown"].answers if a.group.endswith(("_choice", "_open"))})
     lines = ["| questions | asked | tuned | base | no picture | wrong picture | commonest | beats all four |",
              "| --- | --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
     for family in families:
         of = {name: _only(family, run) for name, run in runs.items()}
         tuned, *_ = table([of["tuned/shown"]], settings).lines
         leads = [compare(of[key], of["tuned/shown"], settings) for key in ("base/shown", "tuned/blind", "tuned/shuffled")]
-        assert None not in (tuned.score, tuned.low, tuned.high, tuned.commonest), family
-        beats = all(lead.low is not None and lead.low > 0 for lead in leads) and tuned.low > tuned.commonest  # type: ignore[operator]
+        assert tuned.score is not None, family
+        assert tuned.low is not None, family
+        assert tuned.high is not None, family
+        expected = Counter(a.expected for a in of["tuned/shown"].answers)
+        commonest = max(expected.values()) / expected.total() if tuned.commonest is None else tuned.commonest
+        beats = all(lead.low is not None and lead.low > 0 for lead in leads) and tuned.low > commonest
         score = f"{tuned.score:.1%} [{tuned.low:.1%}, {tuned.high:.1%}]"
         asked = f"{tuned.questions} of {tuned.sources} lectures"
-        cells = [family, asked, score, *map(_lead, leads), f"{tuned.commonest:.1%}",
+        cells = [family, asked, score, *map(_lead, leads), f"{commonest:.1%}",
                  "yes" if beats else "no"]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -138,9 +143,10 @@ def _only(family: str, run: Run) -> Run:
 
 
 def _lead(found: Comparison) -> str:
-    if found.difference is None or found.low is None or found.high is None:
+    if found.first_score is None or found.difference is None:
         return "no answer in both"
-    return f"{found.first_score:.1%} (lead {found.difference:+.1%} [{found.low:+.1%}, {found.high:+.1%}])"
+    interval = "no interval" if found.low is None or found.high is None else f"[{found.low:+.1%}, {found.high:+.1%}]"
+    return f"{found.first_score:.1%} (lead {found.difference:+.1%}, {interval})"
 
 
 def main() -> None:
