@@ -1,32 +1,17 @@
 """The verb `instruct` of the command."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import typer.core
 
+from cluster.default_command import DEFAULT_COMMAND, RunOrCommand
 from pipelines import recipes
 from pipelines.errors import UsageError
 from pipelines.instruct_config import InstructConfig, from_curation
 from pipelines.settings import with_settings
 
-DEFAULT_COMMAND = "run"
-
-
-class DatasetOrCommand(typer.core.TyperGroup):
-    """`preceptor instruct DIR ...` is `preceptor instruct run DIR ...`."""
-
-    default_command = DEFAULT_COMMAND
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `run` where the command's name is missing."""
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = [DEFAULT_COMMAND, *args]
-        return super().parse_args(ctx, args)
-
-
 instruct_app = typer.Typer(
-    cls=DatasetOrCommand,
+    cls=RunOrCommand,
     no_args_is_help=True,
     help="Write questions and answers about a dataset's clips: `instruct DIR`. Its options: `instruct run --help`.",
 )

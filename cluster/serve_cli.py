@@ -1,31 +1,16 @@
 """`preceptor serve MODEL`, and its commands for keys and settings."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import typer.core
 
+from cluster.default_command import DEFAULT_COMMAND, RunOrCommand
 from pipelines.errors import EnvironmentFault
 from serve.config import ServeConfig, default_keys_path
 
-DEFAULT_COMMAND = "run"
-
-
-class ModelOrCommand(typer.core.TyperGroup):
-    """`preceptor serve MODEL ...` is `preceptor serve run MODEL ...`."""
-
-    default_command = DEFAULT_COMMAND
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `run` where the command's name is missing."""
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = [DEFAULT_COMMAND, *args]
-        return super().parse_args(ctx, args)
-
-
 serve_app = typer.Typer(
-    cls=ModelOrCommand,
+    cls=RunOrCommand,
     no_args_is_help=True,
     help="Serve a model over HTTP, OpenAI-compatible: `serve MODEL`. Its options: `serve run --help`.",
 )

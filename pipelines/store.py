@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipelines import settings as flat
 from pipelines.errors import UsageError
-from pipelines.image_file import filesystem
+from pipelines.image_file import filesystem, put
 from pipelines.sources import Input, is_same_source
 
 MANIFEST_SCHEMA = pa.schema(
@@ -56,13 +56,7 @@ class Store:
 
     def write(self, data: bytes, *parts: str) -> None:
         """A small file, whole or not at all."""
-        target = self.path(*parts)
-        self.fs.create_dir(target.rsplit("/", 1)[0], recursive=True)
-        temporary = f"{target}.tmp" if isinstance(self.fs, pafs.LocalFileSystem) else target
-        with self.fs.open_output_stream(temporary) as file:
-            file.write(data)
-        if temporary != target:
-            self.fs.move(temporary, target)
+        put(self.fs, self.path(*parts), data)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -85,9 +79,7 @@ class Store:
         finally:
             lock.release()
 
-    def open_config(
-        self, config: object, settings: dict[str, str], advice: str = "choose another --out"
-    ) -> str:
+    def open_config(self, config: object, settings: dict[str, str], advice: str = "choose another --out") -> str:
         """The fingerprint under which this folder continues; a new folder takes the given settings.
 
         Raises:

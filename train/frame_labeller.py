@@ -20,6 +20,7 @@ from actors.domain_labels import columns_of
 from actors.frame_classifier import CLASS_NAMES
 from actors.text_engine import CONCURRENT_REQUESTS, OpenAiEngine, Reply, Request
 from pipelines.errors import UsageError
+from pipelines.image_file import filesystem, put
 from pipelines.media import to_jpeg
 from pipelines.schema import Domain
 from train.frame_data import SUFFIXES, read_picture
@@ -133,9 +134,7 @@ def write_rows(file: Path, rows: Sequence[Row]) -> None:
     writer = csv.DictWriter(text, [f.name for f in fields(Row)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(row) for row in rows)
-    near = file.with_name(f"{file.name}.tmp")
-    near.write_text(text.getvalue(), encoding="utf-8")
-    near.replace(file)
+    put(*filesystem(str(file)), text.getvalue().encode())
 
 
 def _unlabelled(folder: Path, base: Path) -> list[Row]:

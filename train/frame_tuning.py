@@ -25,12 +25,10 @@ from train.frame_labels import Contents, Labelled
 from train.frame_lesson import FrameJob, load, load_processor, shown_to_model, train
 from train.model import local_model
 from train.ray_run import RayWorker, Say, fit
-from train.run import Stopped, count_steps
+from train.run import NOT_LEARNED, Stopped, count_steps
 from train.sampler import Plan
 from train.shares import in_chunks, shared
 
-NOT_LEARNED = ("recipe", "run", "data.prefetch", "data.threads")
-"""Settings that may differ when a run goes on."""
 WINDOW_PACKS = 64
 """Packs are made of so many at a time: mixing, and no more memory than that."""
 

@@ -26,6 +26,11 @@ ALIKE = (
     {"Head and Neck", "Cranial and Nervous", "Endocrine"},
 )
 """Families of which one picture may show two: they are never options of one question."""
+
+
+def alike(name: str) -> set[str]:
+    """The modality or region, and those that its picture may show too."""
+    return {name}.union(*(family for family in ALIKE if name in family))
 MIN_WORDS = 10
 """Published: a caption of fewer words is dropped."""
 MIN_TERMS = 3

@@ -21,7 +21,7 @@ from pipelines.schema import Clip
 from pipelines.stages.drafts import Draft, in_seeded_order, question_id, seeded
 from pipelines.stages.leaks import says_place
 from pipelines.stages.pointed import QUARTERS, Pointed, pointed_elsewhere, pointed_in, tells_course
-from pipelines.stages.rules import ALIKE
+from pipelines.stages.rules import alike
 
 VERSION = 1
 """Raised when a template's words or facts change: part of the fingerprint."""
@@ -125,9 +125,9 @@ def drafts(
     """The template turns of one video, each family open and with options."""
     return [
         draft
-        for clip in clips
+        for clip, known in [(clip, facts(clip, is_medical)) for clip in clips]
         for family in families
-        for draft in _MAKERS[family](clip, facts(clip, is_medical), clips, balances, seed)
+        for draft in _MAKERS[family](clip, known, clips, balances, seed)
     ]
 
 
@@ -138,8 +138,7 @@ def _modality(
         return
     right, asked = known.modality, balances["modality"]
     reason = None if asked.keeps(right, f"{clip.clip_id}/modality", seed) else Drop.BALANCE
-    alike = set[str]().union(*(family for family in ALIKE if right in family))
-    wrong = [answer for answer in sorted(asked.shares) if answer not in alike | {right}]
+    wrong = [answer for answer in sorted(asked.shares) if answer not in alike(right)]
     yield _draft(clip, "modality_open", 0, "modality", seed, answer=right, reason=reason)
     yield from _choice(clip, "modality_choice", 0, "modality", seed, right, wrong, reason=reason)
 

@@ -56,7 +56,7 @@ LAST = (
 )
 CLOSING = ("Thank you for watching.", "That is all for today.", "See you next time.")
 TRAINING = ("stages.all.epochs=4", "stages.all.batch_packs=1", "vision.image_max_tokens=36")
-"""Small pictures are enough to see a lesion of a tenth of their height, and take a third of the time."""
+"""Small pictures are enough to see a lesion of a sixth of their height, and take a third of the time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,9 @@ def test_a_mended_address_takes_effect(tmp_path: Path) -> None:
 def test_no_half_file_is_ever_seen(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "out"))
     store.write(b"old", "run.json")
-    (tmp_path / "out" / "run.json.tmp").mkdir()  # nothing can be written under the temporary name
-    with pytest.raises(OSError, match="run.json.tmp"):
+    temporary = f"run.json.{os.getpid()}.tmp"
+    (tmp_path / "out" / temporary).mkdir()  # nothing can be written under the temporary name
+    with pytest.raises(OSError, match=temporary):
         store.write(b"new", "run.json")
     assert store.read("run.json") == b"old"
 

@@ -16,7 +16,7 @@ from pipelines.errors import UsageError
 from pipelines.instructed import Instructed
 from pipelines.schema import Clip, ModelText, Status
 from pipelines.split import is_held_out
-from pipelines.stages.rules import ALIKE, MODALITIES, REGIONS
+from pipelines.stages.rules import MODALITIES, REGIONS, alike
 from serve.evaluation.answer import Fault, Reason
 from serve.evaluation.benchmarks.files import need, parquet_pictures, rows
 from serve.evaluation.config import Settings
@@ -67,7 +67,7 @@ def _labels(shown: Shown, seed: int) -> Iterator[Question]:
     ):
         if label is None or label[0] == "Other":  # "Other" names nothing that could be seen
             continue
-        near: set[str] = set().union(*(family for family in ALIKE if label[0] in family))
+        near = alike(label[0])
         wrong = [k for k in known if k not in near and k.casefold() not in ("other", label[0].casefold())]
         yield _four(shown, kind, text, label, wrong, seed)
 
