@@ -6,6 +6,7 @@ Nothing here holds more than a few videos at a time; what grows with the dataset
 import dataclasses
 import hashlib
 import itertools
+import typing
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ SCREEN_STAGES = frozenset({"screen", "classify"})
 """A row that ended at one of these was not accepted for the full pass."""
 
 _VIDEO_COLUMNS = tuple(f.name for f in dataclasses.fields(Video))
+_VIDEO_TYPES = typing.get_type_hints(Video)
 _BATCH_ROWS = 16
 _Row = TypeVar("_Row")
 
@@ -143,8 +145,8 @@ def read_videos(out: str, path: str, columns: Collection[str] = _VIDEO_COLUMNS) 
         UsageError: the file, or a row in it, cannot be read.
     """
     for batch in _batches(Store(out).fs, path, _wanted(columns)):
-        for row in batch.to_pylist():
-            yield _converted(row, Video, path)
+        for position in range(batch.num_rows):
+            yield _video(batch.slice(position, 1), path)
 
 
 def rows(out: str, columns: Collection[str] = _VIDEO_COLUMNS) -> Iterator[Video]:
@@ -177,7 +179,7 @@ def rows_in_order(out: str, status: Status, columns: Collection[str] = _VIDEO_CO
         if path != opened or not begins <= position < begins + table.num_rows:
             table, begins = _row_group(store, path, position, _wanted(columns))
             opened = path
-        yield _converted(table.slice(position - begins, 1).to_pylist()[0], Video, path)
+        yield _video(table.slice(position - begins, 1), path)
 
 
 def images(out: str, video_id: str) -> dict[str, Image]:
@@ -225,7 +227,7 @@ class Digest:
 
     def add(self, video: Video, pictures: Iterable[str]) -> None:
         """Count a row and its pictures' ids in; a row that speaks of no picture has none, whatever lies about."""
-        content = {k: v for k, v in msgspec.to_builtins(video).items() if k not in VIDEO_COLUMNS_VOLATILE}
+        content = {name: getattr(video, name) for name in _VIDEO_COLUMNS if name not in VIDEO_COLUMNS_VOLATILE}
         stored = sorted(pictures) if referenced_images(video) else []
         encoded = msgspec.json.encode([content, stored], order="sorted")
         self._rows.append((video.video_id, hashlib.sha256(encoded).digest()))
@@ -281,6 +283,19 @@ def _row_group(store: Store, path: str, position: int, columns: list[str]) -> tu
                 return file.read_row_group(group, columns=columns), begins
             begins += count
     raise UsageError(f"{path} changed while it was read.")
+
+
+def _video(row: pa.RecordBatch | pa.Table, path: str) -> Video:
+    """One row, its lists converted entry by entry: the traces of two hours would fill 50 MB as dictionaries."""
+    values: dict[str, Any] = {}
+    for name in row.column_names:
+        (value,) = row.column(name)
+        if value.is_valid and pa.types.is_list(value.type) and pa.types.is_struct(value.type.value_type):
+            entry_type = typing.get_args(_VIDEO_TYPES[name])[0]
+            values[name] = tuple(_converted(entry.as_py(), entry_type, path) for entry in value)
+        else:
+            values[name] = value.as_py()
+    return _converted(values, Video, path)
 
 
 def _converted(row: dict[str, Any], into: type[_Row], path: str) -> _Row:
