@@ -16,6 +16,8 @@ setup: .venv/ready
 	$(BIN)/$(INSTALL) "$(TORCH)" 2>/dev/null || $(BIN)/$(INSTALL) --index-url https://download.pytorch.org/whl/cpu "$(TORCH)"
 	@# unpacking takes the time, and pip unpacks on one core: two of them at once
 	grep "==" cluster/env/cpu.txt | grep -v "^torch==" | xargs -P 2 -n 32 $(BIN)/$(INSTALL)
+	@# a run has many processes, and each would compile what it imports where PYTHONDONTWRITEBYTECODE is set
+	$(BIN)/python -m compileall -qq -j 0 -x "/tests?/" .venv/lib || true
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m cluster.env.torchvision_cpu
 	$(BIN)/preceptor models starter || { $(BIN)/preceptor doctor; exit 1; }
@@ -27,7 +29,7 @@ demo: setup
 	$(BIN)/python -m tests.lectures.loop demo/dataset demo/loop
 
 test: setup lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --no-loadscope-reorder
 
 test-long: setup
 	$(BIN)/python -m pytest -q -m long

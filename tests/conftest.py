@@ -14,6 +14,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")
@@ -32,6 +34,22 @@ class TextServer:
         """Settings that send a run's text tasks here."""
         pairs = {"text.engine": "openai", "text.base_url": self.base_url, "text.model": self.model}
         return [word for key, value in pairs.items() for word in ("--set", f"{key}={value}")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts a cluster comes first: with two processes neither has much left when the other is done."""
+    items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """With several processes a file's tests stay together, and so do all that use the demo's dataset."""
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "demo" if file in ("tests/test_demo.py", "tests/test_faults.py") else file
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -95,7 +95,7 @@ def tiny_adapter(tiny_model: Path) -> Path:
     return tiny_vlm.adapter(tiny_model, tiny_model.parent / "adapter")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tiny_model: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
     cert, cert_key = certificate(folder)
