@@ -4,12 +4,14 @@ import dataclasses
 import types
 import typing
 from enum import StrEnum
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
+import msgspec
 import pyarrow as pa
 
 from pipelines.schema import SCHEMA_VERSION
 
+_Row = TypeVar("_Row")
 _SCALARS: dict[type, pa.DataType] = {
     str: pa.string(),
     int: pa.int64(),
@@ -39,3 +41,21 @@ def arrow_schema(row: type) -> pa.Schema:
     hints = typing.get_type_hints(row)
     fields = [pa.field(f.name, arrow_type(hints[f.name])) for f in dataclasses.fields(row)]
     return pa.schema(fields, metadata={"preceptor_schema": str(SCHEMA_VERSION)})
+
+
+def one_row(row: pa.RecordBatch | pa.Table, into: type[_Row]) -> _Row:
+    """The row dataclass of a table of one row, its lists converted entry by entry: as dictionaries, the traces of two hours
+    would fill 50 MB.
+
+    Raises:
+        msgspec.ValidationError: it does not fit.
+    """
+    hints, values = typing.get_type_hints(into), {}
+    for name in row.column_names:
+        (value,) = row.column(name)
+        if value.is_valid and pa.types.is_list(value.type) and pa.types.is_struct(value.type.value_type):
+            entry_type = typing.get_args(hints[name])[0]
+            values[name] = tuple(msgspec.convert(entry.as_py(), entry_type) for entry in value)
+        else:
+            values[name] = value.as_py()
+    return msgspec.convert(values, into)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pipelines import dataset
+from pipelines.digest import Digest, referenced_images
 from pipelines.errors import UsageError
 from pipelines.instruct_audit import TurnsAudit
 from pipelines.schema import Clip, Status, Video
@@ -123,7 +124,7 @@ def audit(out: str) -> Audit:
     broken: list[str] = []
     unlinked: list[str] = []
     count: Counter[str] = Counter()
-    whole, turns = dataset.Digest(), TurnsAudit(out)
+    whole, turns = Digest(), TurnsAudit(out)
     for path in dataset.video_files(out):
         try:
             for video in dataset.read_videos(out, path):
@@ -177,7 +178,7 @@ def _check_images(out: str, video: Video, broken: list[str]) -> frozenset[str]:
         broken.append(f"{video.video_id}: {error}")
         return frozenset()
     shown = {picture.image_id for clip in video.clips for picture in clip.pictures}
-    for image_id in sorted((dataset.referenced_images(video) | shown) - stored):
+    for image_id in sorted((referenced_images(video) | shown) - stored):
         broken.append(f"{video.video_id}: {image_id[:12]} is not stored")
     return frozenset(stored)
 

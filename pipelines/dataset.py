@@ -4,11 +4,9 @@ Nothing here holds more than a few videos at a time; what grows with the dataset
 """
 
 import dataclasses
-import hashlib
 import itertools
-import typing
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -18,16 +16,17 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from pipelines.arrow import one_row
+from pipelines.digest import Digest
 from pipelines.errors import UsageError
 from pipelines.image_file import filesystem, image_path
-from pipelines.schema import VIDEO_COLUMNS_VOLATILE, Image, Reason, Status, Video
+from pipelines.schema import Image, Reason, Status, Video
 from pipelines.store import Store
 
 SCREEN_STAGES = frozenset({"screen", "classify"})
 """A row that ended at one of these was not accepted for the full pass."""
 
 _VIDEO_COLUMNS = tuple(f.name for f in dataclasses.fields(Video))
-_VIDEO_TYPES = typing.get_type_hints(Video)
 _BATCH_ROWS = 16
 _Row = TypeVar("_Row")
 
@@ -214,29 +213,6 @@ def funnel(out: str) -> Funnel:
     return Funnel(inputs=inputs, outcomes=tuple(outcomes))
 
 
-def referenced_images(video: Video) -> frozenset[str]:
-    """Ids of the pictures that the row speaks of."""
-    return frozenset([s.image_id for s in video.stable] + [c.image_id for c in video.clips if c.image_id is not None])
-
-
-class Digest:
-    """SHA-256 over what the rows say: independent of files, order and the volatile columns."""
-
-    def __init__(self) -> None:
-        self._rows: list[tuple[str, bytes]] = []
-
-    def add(self, video: Video, pictures: Iterable[str]) -> None:
-        """Count a row and its pictures' ids in; a row that speaks of no picture has none, whatever lies about."""
-        content = {name: getattr(video, name) for name in _VIDEO_COLUMNS if name not in VIDEO_COLUMNS_VOLATILE}
-        stored = sorted(pictures) if referenced_images(video) else []
-        encoded = msgspec.json.encode([content, stored], order="sorted")
-        self._rows.append((video.video_id, hashlib.sha256(encoded).digest()))
-
-    def hexdigest(self) -> str:
-        """The digest of all rows so far."""
-        return hashlib.sha256(msgspec.json.encode(sorted(self._rows))).hexdigest()
-
-
 def digest(out: str) -> str:
     """The `Digest` of the whole dataset."""
     whole = Digest()
@@ -286,23 +262,21 @@ def _row_group(store: Store, path: str, position: int, columns: list[str]) -> tu
 
 
 def _video(row: pa.RecordBatch | pa.Table, path: str) -> Video:
-    """One row, its lists converted entry by entry: the traces of two hours would fill 50 MB as dictionaries."""
-    values: dict[str, Any] = {}
-    for name in row.column_names:
-        (value,) = row.column(name)
-        if value.is_valid and pa.types.is_list(value.type) and pa.types.is_struct(value.type.value_type):
-            entry_type = typing.get_args(_VIDEO_TYPES[name])[0]
-            values[name] = tuple(_converted(entry.as_py(), entry_type, path) for entry in value)
-        else:
-            values[name] = value.as_py()
-    return _converted(values, Video, path)
+    try:
+        return one_row(row, Video)
+    except msgspec.ValidationError as error:
+        raise _foreign(path, error) from error
 
 
 def _converted(row: dict[str, Any], into: type[_Row], path: str) -> _Row:
     try:
         return msgspec.convert(row, into)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{path} holds a row that is not of this version: {error}") from error
+        raise _foreign(path, error) from error
+
+
+def _foreign(path: str, error: Exception) -> UsageError:
+    return UsageError(f"{path} holds a row that is not of this version: {error}")
 
 
 def each_image(out: str, video_id: str, columns: list[str] | None = None) -> Iterator[Any]:

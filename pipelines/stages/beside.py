@@ -7,15 +7,17 @@ import numpy as np
 _BLOCK_PX, _OFTEN = 8, 0.08
 _TICKS, _TICK_REACH, _TICK_SHARE = 3, 13, 0.2
 """So many lonely changes in one window make a clock or captions: nothing within 6 blocks changes before or after."""
-_INSET_BLOCKS = 24
-"""So many neighbouring blocks changing at once are an inset; a cursor, where it was and where it is, touches fewer."""
+_INSET_BLOCKS, _KNOWN_BLOCKS = 24, 12
+"""So many neighbouring blocks changing at once are an inset; a cursor, where it was and where it is, touches fewer. Where an
+inset was before, fewer suffice."""
 
 
-def beside_mask(lumas: list[np.ndarray]) -> np.ndarray:
+def beside_mask(lumas: list[np.ndarray], insets: np.ndarray | None = None) -> np.ndarray:
     """Where no cursor is to be looked for (h, w) bool: what is larger and keeps moving, and what changes in its place.
 
     The first are insets: a talking head, a video in the slide. The second are clocks, carets and captions: they change at
     once, while just before and just after nothing near them does; a cursor comes from somewhere and goes somewhere.
+    `insets` (at first `no_insets`) are those known from earlier samples of the video; new ones are added.
     """
     import cv2
 
@@ -28,11 +30,19 @@ def beside_mask(lumas: list[np.ndarray]) -> np.ndarray:
         changes.append((step > 2.0 + 2.5 * float(np.median(step))).astype(np.uint8))
     if not changes:
         return np.zeros(lumas[0].shape, bool)
-    mask = cv2.dilate(_insets(changes) | _tickers(changes), np.ones((3, 3), np.uint8))
+    known = np.zeros(changes[0].shape, bool) if insets is None else insets
+    found = _insets(changes, known)
+    known |= found > 0
+    mask = cv2.dilate(found | _tickers(changes), np.ones((3, 3), np.uint8))
     return np.asarray(np.kron(mask, np.ones((_BLOCK_PX, _BLOCK_PX), np.uint8))[:height, :width] > 0)
 
 
-def _insets(changes: list[np.ndarray]) -> np.ndarray:
+def no_insets(height: int, width: int) -> np.ndarray:
+    """Blocks of a picture of that size, none of which is known to be an inset's; bool."""
+    return np.zeros((-(-height // _BLOCK_PX), -(-width // _BLOCK_PX)), bool)
+
+
+def _insets(changes: list[np.ndarray], known: np.ndarray) -> np.ndarray:
     import cv2
 
     often = np.mean(changes, axis=0) > _OFTEN
@@ -44,7 +54,8 @@ def _insets(changes: list[np.ndarray]) -> np.ndarray:
         if stats[part, cv2.CC_STAT_AREA] < _INSET_BLOCKS:
             continue
         at_once = np.array([int(c[labels == part].sum()) for c in changes])
-        if at_once.any() and float(np.median(at_once[at_once > 0])) >= _INSET_BLOCKS:
+        least = _KNOWN_BLOCKS if known[labels == part].mean() > 0.5 else _INSET_BLOCKS
+        if at_once.any() and float(np.median(at_once[at_once > 0])) >= least:
             inset[labels == part] = 1
     return inset
 

@@ -12,6 +12,12 @@ import numpy as np
 
 MIN_AREA_PX, MAX_EDGE_SHARE = 4, 0.085
 """A cursor's component: at least so many pixels, at most this share of the picture's width."""
+SPEED_SHARE = 1.25
+"""Of the picture's width per second: a fast hand."""
+STEP_S = 0.65
+"""Samples further apart are no pair."""
+_MOVED_SHARE = 0.25
+"""Of its size: less is its edge wavering."""
 MAX_CANDIDATES = 16
 _BRIDGE_SHARE = 0.0115
 """Parts this near to each other, share of the picture's width, may be one cursor: the arms of a cross."""
@@ -208,6 +214,34 @@ def _agreement(core: np.ndarray, patch: np.ndarray, residual: np.ndarray) -> flo
 
 def _crop(image: np.ndarray, x: int, y: int, width: int, height: int) -> np.ndarray:
     return image[max(0, y) : y + height, max(0, x) : x + width].astype(np.float32)
+
+
+def unit(width: int) -> float:
+    """What distances between samples are judged by: a 480th of the picture's width."""
+    return width / 480
+
+
+def sightings(
+    times: list[float], lumas: list[np.ndarray], background: np.ndarray, found: list[list[Candidate]]
+) -> list[Seen]:
+    """What has moved from one sample to the next and looks alike in both."""
+    step_px = unit(background.shape[1])
+    seen: dict[tuple[int, Candidate], Seen] = {}
+    for i in range(1, len(found)):
+        step_s = times[i] - times[i - 1]
+        reach = SPEED_SHARE * background.shape[1] * max(0.1, step_s)
+        strong = [[c for c in found[j] if c.alone and strength(c) >= MIN_STRENGTH] for j in (i, i - 1)]
+        for b, a in itertools.product(*strong) if step_s <= STEP_S else ():
+            way = float(np.hypot(a.x - b.x, a.y - b.y))
+            if not (max(step_px, _MOVED_SHARE * min(b.width, b.height)) < way <= reach):
+                continue
+            if not (same_size(a, b) and arrived(b, lumas[i - 1], lumas[i], background)
+                    and arrived(a, lumas[i], lumas[i - 1], background)):  # fmt: skip
+                continue  # it stood there before: letters that look alike
+            one, other = (Seen.cut(times[j], c, lumas[j], background) for j, c in ((i - 1, a), (i, b)))
+            if one is not None and other is not None and alike(one, other):
+                seen[i - 1, a], seen[i, b] = one, other
+    return list(seen.values())
 
 
 def recurring(sightings: Sequence[Seen]) -> list[Seen]:

@@ -15,6 +15,8 @@ SURE, FOUND = 0.45, 0.4
 _FAR_COSTS, _STILL_COSTS = 0.2, 0.05
 _LEAST_CLEAR = 3
 _STRIKES, _SAME_SCORE = 4, 0.2
+_SAME_ENERGY = 0.15
+"""Of what the cursor adds to a place: a place that differs by less with and without it does not show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def follow(
         if not wrong:
             break
         struck += wrong
-    return [spots[i] for i in sorted(spots) if not _near_any(spots[i], wrong)]
+    return [spots[i] for i in sorted(spots) if not near_any(spots[i], wrong)]
 
 
 def _follow(
@@ -112,7 +114,7 @@ def _follow(
 ) -> dict[int, Spot]:
     """Forward from where it was, then backward into what is left."""
     spots: dict[int, Spot] = {}
-    if last is not None and _near_any(last, struck):
+    if last is not None and near_any(last, struck):
         last = None
     for i in range(len(times)):
         spot = _locate(looks, times[i], lumas[i], options[i], last, struck)
@@ -140,7 +142,7 @@ def _locate(
     still = None if last is None else looks.at(luma, None, last.x, last.y, 1)
     if last is not None and still is not None and still.score >= FOUND:
         ranked.append((still.score - _STILL_COSTS, replace(last, time_s=time_s, score=still.score)))
-    ranked = [r for r in ranked if not _near_any(r[1], struck)]
+    ranked = [r for r in ranked if not near_any(r[1], struck)]
     return max(ranked, key=lambda r: r[0])[1] if ranked else None
 
 
@@ -150,21 +152,36 @@ def _part_of_the_picture(
     """Places where it is thought to rest in some samples, and which look the same in the others."""
     runs: list[list[int]] = []
     for i in sorted(spots):
-        if runs and _near_any(spots[i], [spots[runs[-1][0]]]):
+        if runs and near_any(spots[i], [spots[runs[-1][0]]]):
             runs[-1].append(i)
         else:
             runs.append([i])
     wrong = []
     for run in (r for r in runs if len(r) >= 3):
         spot = spots[run[len(run) // 2]]
-        others = [i for i in range(len(times)) if i not in spots or not _near_any(spots[i], [spot], looks.size)]
+        others = [i for i in range(len(times)) if i not in spots or not near_any(spots[i], [spot], looks.size)]
         if not others:
             continue
         elsewhere = [looks.at(lumas[i], None, spot.x, spot.y, 1) for i in others[:: max(1, len(others) // 15)]]
-        if float(np.median([m.score if m else -1.0 for m in elsewhere])) >= spot.score - _SAME_SCORE:
+        as_like = float(np.median([m.score if m else -1.0 for m in elsewhere])) >= spot.score - _SAME_SCORE
+        if as_like or unchanged(looks, [lumas[i] for i in run], [lumas[i] for i in others], spot):
             wrong.append(spot)
     return wrong
 
 
-def _near_any(spot: Spot, places: list[Spot], reach: float = 2.5) -> bool:
+def unchanged(looks: Looks, there: list[np.ndarray], elsewhere: list[np.ndarray], spot: Spot) -> bool:
+    """Whether the place looks the same with and without the cursor: then what is seen there is not the cursor."""
+    if min(len(there), len(elsewhere)) < _LEAST_CLEAR:
+        return False
+    rows, columns = looks.part(spot.x, spot.y)
+    with_it, without = (
+        temporal_median([luma[rows, columns] for luma in lumas[:: max(1, len(lumas) // 15)]]).astype(np.float32)
+        for lumas in (there, elsewhere)
+    )
+    adds = min(float(a.mask.sum()) * a.spread**2 for a in looks.appearances)
+    return float(((with_it - without) ** 2).sum()) < _SAME_ENERGY * adds
+
+
+def near_any(spot: Spot, places: list[Spot], reach: float = 2.5) -> bool:
+    """Whether it is at one of the places, but for how a match wavers."""
     return any(abs(spot.x - p.x) <= reach and abs(spot.y - p.y) <= reach for p in places)

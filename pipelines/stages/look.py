@@ -15,6 +15,7 @@ import numpy as np
 from pipelines.config import LookSettings
 from pipelines.schema import StableInterval
 from pipelines.stages.album import Album, Still
+from pipelines.stages.doubt import drop_doubtful
 from pipelines.stages.scenes import FrameSampler, SampledFrame, SceneDetector
 from pipelines.stages.stable import FrameStack, Rest, RestDetector, cursor_free
 from pipelines.stages.stretches import Moving, OpenRest, Sample, reduced, sharpness
@@ -242,6 +243,7 @@ class _Run:
     def _with_traces(self) -> tuple[StableInterval, ...]:
         """Only now, because a cursor that moves late in the video shows where it rested before."""
         self._pointer.settle()
+        drop_doubtful(self._pointer.looks, [tracer for _, tracer, _ in self._traced])
         traces = {start_s: tracer.trace(scale_x=x, scale_y=y) for start_s, tracer, (x, y) in self._traced}
         return tuple(
             replace(i, trace=traces.get(i.start_s, ())) if i.method == "median" else i for i in self._album.intervals()

@@ -6,7 +6,6 @@ it is part of the median. Here the difference only proposes places; the cursor's
 also where the cursor stayed and nothing differs any more, and in the pictures before it first moved.
 """
 
-import itertools
 from collections import deque
 from dataclasses import dataclass, field, replace
 
@@ -14,30 +13,13 @@ import numpy as np
 
 from pipelines.schema import CursorState, TracePoint
 from pipelines.stages.appearance import MIN_ENERGY, MIN_SPREAD, Appearance, Looks
-from pipelines.stages.beside import beside_mask
-from pipelines.stages.candidates import (
-    MIN_STRENGTH,
-    Candidate,
-    Seen,
-    alike,
-    arrived,
-    candidates,
-    candidates_again,
-    recurring,
-    same_size,
-    strength,
-)
+from pipelines.stages.beside import beside_mask, no_insets
+from pipelines.stages.candidates import Seen, candidates, candidates_again, recurring, sightings, unit
 from pipelines.stages.follow import FOUND, Spot, cleaned, follow, limits
 from pipelines.stages.stable import temporal_median
 from pipelines.stages.windows import Window
 
 _BACKGROUND_SAMPLES = 31
-_SPEED_SHARE = 1.25
-"""Of the picture's width per second: a fast hand."""
-_STEP_S = 0.65
-"""Samples further apart are no pair."""
-_MOVED_SHARE = 0.25
-"""Of its size: less is its edge wavering."""
 _SIGHTINGS, _MOST_APPEARANCES = 192, 4
 """Sightings that are kept (thinned evenly when more come), and how many appearances one cursor may have."""
 _UNEXPLAINED = 48
@@ -74,6 +56,8 @@ class Pointer:
     """Of the whole video, thinned evenly."""
     unexplained: list[Seen] = field(default_factory=list)
     """The latest that nothing known looks like."""
+    insets: np.ndarray | None = None
+    """Blocks where insets moved (`beside.no_insets`)."""
     parts: deque[Part] = field(default_factory=deque)
     """Those whose windows are kept, in time order."""
 
@@ -191,13 +175,13 @@ class CursorTracer:
         self._pointer, self._window_s = pointer, window_s
         self._samples: deque[tuple[float, np.ndarray, np.ndarray]] = deque()
         self._background: np.ndarray | None = None
-        self._parts: list[Part] = []
+        self.parts: list[Part] = []
         self.shape: tuple[int, ...] = ()
 
     @property
     def spots(self) -> list[Spot]:
         """Where the cursor was, as far as is known by now."""
-        return [spot for part in self._parts for spot in part.spots]
+        return [spot for part in self.parts for spot in part.spots]
 
     def add(self, time_s: float, luma: np.ndarray, fine: np.ndarray) -> None:
         """Takes one sample: reduced luma (h, w) uint8, and the finer one on which the cursor is placed."""
@@ -215,7 +199,7 @@ class CursorTracer:
     def trace(self, *, scale_x: float, scale_y: float) -> tuple[TracePoint, ...]:
         """The cursor's path in pixels of the full picture, which is `scale_x`, `scale_y` times the finer luma."""
         spots = self.spots
-        states = _states(spots, _unit(self.shape[1])) if spots else []
+        states = _states(spots, unit(self.shape[1])) if spots else []
         return tuple(
             TracePoint(
                 time_s=s.time_s,
@@ -232,11 +216,21 @@ class CursorTracer:
         """Its longer edge, pixels of the finer luma; 0 if none is known."""
         return self._pointer.looks.size
 
+    def _quiet(self, lumas: list[np.ndarray]) -> np.ndarray:
+        """255 where a cursor is to be looked for, at the size of the finer luma."""
+        import cv2
+
+        pointer = self._pointer
+        if pointer.insets is None:
+            pointer.insets = no_insets(*lumas[0].shape)
+        mask = np.where(beside_mask(lumas, pointer.insets), 0, 255).astype(np.uint8)
+        return np.asarray(cv2.resize(mask, self.shape[::-1], interpolation=cv2.INTER_NEAREST))
+
     def _trace(self, count: int) -> None:
         """Traces the first `count` samples, with the background of all that are held, and drops them."""
         times = [t for t, *_ in self._samples]
         lumas = [fine for *_, fine in self._samples]
-        quiet = _quiet([luma for _, luma, _ in self._samples], lumas[0].shape)
+        quiet = self._quiet([luma for _, luma, _ in self._samples])
         chosen = lumas[:: max(1, len(lumas) // _BACKGROUND_SAMPLES)]
         background = temporal_median(chosen)
         limit = limits(chosen, background)
@@ -247,47 +241,11 @@ class CursorTracer:
         spots = traced(pointer.looks, window, lumas, pointer.last, self._background)
         part = Part(window, spots, first=self._background is None)
         pointer.last = part.spots[-1] if part.spots else pointer.last
-        self._parts.append(part)
+        self.parts.append(part)
         pointer.add(part)
         self._background = background
         for _ in range(count):
             self._samples.popleft()
-
-
-def _unit(width: int) -> float:
-    """What distances between samples are judged by: a 480th of the picture's width."""
-    return width / 480
-
-
-def _quiet(lumas: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """255 where a cursor is to be looked for, at the size of the finer luma."""
-    import cv2
-
-    mask = np.where(beside_mask(lumas), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_NEAREST))
-
-
-def sightings(
-    times: list[float], lumas: list[np.ndarray], background: np.ndarray, found: list[list[Candidate]]
-) -> list[Seen]:
-    """What has moved from one sample to the next and looks alike in both."""
-    unit = _unit(background.shape[1])
-    seen: dict[tuple[int, Candidate], Seen] = {}
-    for i in range(1, len(found)):
-        step_s = times[i] - times[i - 1]
-        reach = _SPEED_SHARE * background.shape[1] * max(0.1, step_s)
-        strong = [[c for c in found[j] if c.alone and strength(c) >= MIN_STRENGTH] for j in (i, i - 1)]
-        for b, a in itertools.product(*strong) if step_s <= _STEP_S else ():
-            way = float(np.hypot(a.x - b.x, a.y - b.y))
-            if not (max(unit, _MOVED_SHARE * min(b.width, b.height)) < way <= reach):
-                continue
-            if not (same_size(a, b) and arrived(b, lumas[i - 1], lumas[i], background)
-                    and arrived(a, lumas[i], lumas[i - 1], background)):  # fmt: skip
-                continue  # it stood there before: letters that look alike
-            one, other = (Seen.cut(times[j], c, lumas[j], background) for j, c in ((i - 1, a), (i, b)))
-            if one is not None and other is not None and alike(one, other):
-                seen[i - 1, a], seen[i, b] = one, other
-    return list(seen.values())
 
 
 def _states(spots: list[Spot], unit: float) -> list[CursorState]:

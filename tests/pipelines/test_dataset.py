@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import dataset
+from pipelines.digest import Digest
 from pipelines.errors import UsageError
 from pipelines.schema import VIDEO_COLUMNS_VOLATILE, Reason, StageTime, Status, Video
 from tests.pipelines import datasets
@@ -125,7 +126,7 @@ def test_digest_changes_with_every_other_column(column: str) -> None:
     else:
         other = f"{value} and more"
     changed = dataclasses.replace(video, **{column: other})
-    before, after = dataset.Digest(), dataset.Digest()
+    before, after = Digest(), Digest()
     before.add(video, ["i"])
     after.add(changed, ["i"])
     assert before.hexdigest() != after.hexdigest()
@@ -135,7 +136,7 @@ def test_digest_changes_with_the_stored_pictures() -> None:
     video = datasets.ok("a", [datasets.picture("a", 1)])
     digests = set()
     for stored in ([], ["i"], ["i", "j"]):
-        whole = dataset.Digest()
+        whole = Digest()
         whole.add(video, stored)
         digests.add(whole.hexdigest())
     assert len(digests) == 3

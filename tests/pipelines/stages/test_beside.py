@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from skimage import data
 
-from pipelines.stages.beside import beside_mask
+from pipelines.stages.beside import beside_mask, no_insets
 
 Paint = Callable[[np.ndarray, int], None]
 
@@ -106,3 +106,18 @@ def test_the_whole_picture_changing_is_no_tick() -> None:
         frame[:] = np.roll(retina(), 40 * (i // 10), axis=1)
 
     assert not beside_mask(lumas(slides)).any()
+
+
+def test_where_an_inset_was_it_is_known_again_though_less_of_it_moves() -> None:
+    def quieter(frame: np.ndarray, i: int) -> None:
+        rng = np.random.default_rng(3000 + i)
+        frame[100:164, 240:304] = 120
+        frame[104:136, 248:280] = rng.integers(60, 200, (4, 4)).repeat(8, 0).repeat(8, 1)
+        if i % 6 == 0:
+            frame[136:160, 248:280] = rng.integers(60, 200, (3, 4)).repeat(8, 0).repeat(8, 1)
+
+    insets = no_insets(180, 320)
+    assert not beside_mask(lumas(quieter), insets.copy())[104:136, 248:280].all()
+    beside_mask(lumas(talking_head), insets)
+    assert beside_mask(lumas(quieter), insets)[104:136, 248:280].all()
+    assert not beside_mask(lumas(), insets).any()

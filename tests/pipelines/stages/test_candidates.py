@@ -12,9 +12,9 @@ from pipelines.stages.candidates import (
     candidates_again,
     recurring,
     same_size,
+    sightings,
     strength,
 )
-from pipelines.stages.trace import sightings
 from tests.pipelines.stages.cursors import draw_arrow, draw_cross, draw_disc, lumas, path, tissue
 
 CLEAN = np.full((90, 160), 100, np.uint8)

@@ -5,10 +5,9 @@ import functools
 import numpy as np
 
 from pipelines.stages.appearance import Appearance, Looks
-from pipelines.stages.candidates import candidates
-from pipelines.stages.follow import FOUND, SURE, Spot, cleaned, follow, limits
+from pipelines.stages.candidates import candidates, sightings
+from pipelines.stages.follow import FOUND, SURE, Spot, cleaned, follow, limits, unchanged
 from pipelines.stages.stable import temporal_median
-from pipelines.stages.trace import sightings
 from tests.pipelines.stages.cursors import Point, draw_arrow, lumas, path, tissue, way
 
 WHOLE = np.full(tissue().shape, 255, np.uint8)
@@ -136,3 +135,13 @@ def test_noise_raises_the_limit_where_it_is() -> None:
     assert limit[20:180, 20:180].min() > 60
     assert limit[220:].max() < 30
     assert FOUND <= SURE
+
+
+def test_what_is_there_with_and_without_the_cursor_is_the_picture() -> None:
+    painted = tissue().copy()
+    draw_arrow(painted, 300, 200)
+    with_it, without = lumas([(300.0, 200.0)] * 5, seed=3), lumas([(600.0, 300.0)] * 5, seed=4)
+    spot = Spot(0.0, 300, 200, 0.9)
+    assert not unchanged(looks(), with_it, without, spot)
+    assert unchanged(looks(), lumas([None] * 5, picture=painted), lumas([None] * 5, picture=painted, seed=5), spot)
+    assert not unchanged(looks(), with_it, without[:2], spot)  # too few to say
