@@ -93,6 +93,24 @@ def candidates_again(
     return _strongest(again)
 
 
+def merged(parts: Sequence[Part]) -> list[Part]:
+    """Parts that overlap as the one around them: each costs a look at its surroundings."""
+    apart: list[Part] = []
+    for rows, columns in parts:
+        while touched := [p for p in apart if _overlap(p[0], rows) and _overlap(p[1], columns)]:
+            apart = [p for p in apart if p not in touched]
+            rows, columns = (
+                slice(min(s.start for s in sides), max(s.stop for s in sides))
+                for sides in ([rows, *(p[0] for p in touched)], [columns, *(p[1] for p in touched)])
+            )
+        apart.append((rows, columns))
+    return apart
+
+
+def _overlap(a: slice, b: slice) -> bool:
+    return bool(a.start < b.stop and b.start < a.stop)
+
+
 def _strongest(found: Sequence[Candidate]) -> list[Candidate]:
     return sorted(found, key=lambda c: -strength(c))[:MAX_CANDIDATES]
 

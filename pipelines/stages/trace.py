@@ -14,7 +14,7 @@ import numpy as np
 from pipelines.schema import CursorState, TracePoint
 from pipelines.stages.appearance import MIN_ENERGY, MIN_SPREAD, Appearance, Looks
 from pipelines.stages.beside import beside_mask, no_insets
-from pipelines.stages.candidates import Seen, candidates, candidates_again, recurring, sightings, unit
+from pipelines.stages.candidates import Seen, candidates, candidates_again, merged, recurring, sightings, unit
 from pipelines.stages.follow import FOUND, Spot, cleaned, follow, limits
 from pipelines.stages.stable import temporal_median
 from pipelines.stages.windows import Window
@@ -158,6 +158,7 @@ def traced(
         parts = cleaned(looks, lumas, background, found, before)
         if not parts:
             break
+        parts = merged(parts)
         found = [candidates_again(f, luma, background, window.limit, window.quiet, parts)
                  for f, luma in zip(found, lumas, strict=True)]  # fmt: skip
     spots = follow(looks, times, lumas, background, found, last)
