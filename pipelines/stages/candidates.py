@@ -83,6 +83,9 @@ def candidates_again(
     largest, bridge = round(MAX_EDGE_SHARE * luma.shape[1]), _bridge(luma.shape[1])
     again = list(found)
     for rows, columns in parts:
+        differs = cv2.compare(cv2.absdiff(luma[rows, columns], background[rows, columns]), limit[rows, columns], cv2.CMP_GT)
+        if not differs.any() and not any(_touches(c, rows, columns, bridge) for c in again):
+            continue
         top, left = max(0, rows.start - 2 * largest), max(0, columns.start - 2 * largest)
         part = (slice(top, rows.stop + 2 * largest), slice(left, columns.stop + 2 * largest))
         residual = cv2.absdiff(luma[part], background[part])
