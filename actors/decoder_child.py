@@ -37,7 +37,7 @@ from actors.requests import (
 from pipelines import media
 from pipelines.errors import EnvironmentFault, RowError
 from pipelines.image_file import ImageFile
-from pipelines.job import Sample, to_bytes
+from pipelines.job import to_bytes
 from pipelines.schema import Probe, Reason
 from pipelines.stages import audio as audio_pass
 from pipelines.stages import probe as probing
@@ -99,8 +99,7 @@ def _look(request: LookRequest) -> Looked:
             images.commit({i.image_id for i in found.intervals})
         except (OSError, pa.ArrowException) as error:  # a full disk, lost credentials: no video's fault
             raise EnvironmentFault(f"Pictures cannot be written to {request.out}: {error}") from error
-    frames = tuple(Sample(time_s=f.time_s, until_s=f.until_s, jpeg=media.to_jpeg(f.rgb)) for f in found.frames)
-    return Looked(scene_cuts_s=found.scene_cuts_s, intervals=found.intervals, frames=frames)
+    return Looked(scene_cuts_s=found.scene_cuts_s, intervals=found.intervals, frames=found.frames)
 
 
 def _pictures(container: Any) -> Iterator[media.DecodedPicture]:

@@ -12,16 +12,17 @@ from typing import Protocol
 
 import numpy as np
 
+from pipelines import job
 from pipelines.config import LookSettings
 from pipelines.schema import StableInterval
 from pipelines.stages.album import Album, Still
 from pipelines.stages.doubt import drop_doubtful
-from pipelines.stages.scenes import FrameSampler, SampledFrame, SceneDetector
+from pipelines.stages.scenes import FrameSampler, SceneDetector
 from pipelines.stages.stable import FrameStack, Rest, RestDetector, cursor_free
 from pipelines.stages.stretches import Moving, OpenRest, Sample, reduced, sharpness
 from pipelines.stages.trace import CursorTracer, Pointer
 
-__all__ = ["LookResult", "Picture", "SampledFrame", "Still", "look"]
+__all__ = ["LookResult", "Picture", "Still", "look"]
 
 _SNAP_S = 0.35
 """A rest that begins or ends this near to a cut begins or ends at the cut."""
@@ -51,7 +52,7 @@ class LookResult:
 
     scene_cuts_s: tuple[float, ...]
     intervals: tuple[StableInterval, ...]
-    frames: tuple[SampledFrame, ...]
+    frames: tuple[job.Sample, ...]
 
 
 def look(

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.config import LookSettings
+from pipelines.job import Sample
+from pipelines.media import to_jpeg
 
 LASTING_S = 0.3
 """A cut is confirmed if the picture is still another one after this time; a camera flash is over by then."""
@@ -191,17 +193,9 @@ def mean_difference(a: np.ndarray, b: np.ndarray) -> float:
     return float(cv2.mean(cv2.absdiff(a, b))[0])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampledFrame:
-    """A frame for the classifier, RGB uint8, longest edge 256 px at most; it stands for `time_s` to `until_s`."""
-
-    time_s: float
-    until_s: float
-    rgb: np.ndarray
-
-
 class FrameSampler:
-    """One frame per interval for the classifier, none where it would show the same again; bounded by `max_frames`."""
+    """One frame per interval for the classifier, its longest edge 256 px at most, none where it would show the same again;
+    bounded by `max_frames`, and kept as JPEG: six hundred pictures would be 70 MB."""
 
     _EDGE_PX = 256
     _WIDTH = 96
@@ -212,7 +206,7 @@ class FrameSampler:
         self._interval_s, self._max_frames = settings.frame_interval_s, settings.max_frames
         self._next_s = -np.inf
         self._last: np.ndarray | None = None
-        self._frames: list[tuple[float, np.ndarray]] = []
+        self._frames: list[tuple[float, bytes]] = []
 
     def feed(self, time_s: float, luma: np.ndarray, rgb: Callable[[], np.ndarray]) -> None:
         """Takes a frame; asks for its full size only if it is due and new."""
@@ -224,14 +218,14 @@ class FrameSampler:
         if last is not None and last.shape == small.shape and mean_difference(last, small) < self._SAME:
             return
         self._last = small
-        self._frames.append((time_s, self._reduced(rgb())))
+        self._frames.append((time_s, to_jpeg(self._reduced(rgb()))))
         if len(self._frames) > self._max_frames:
             self._thin()
 
-    def finish(self, end_s: float) -> tuple[SampledFrame, ...]:
+    def finish(self, end_s: float) -> tuple[Sample, ...]:
         """All sampled frames; each stands until the next, the last until `end_s`."""
         until = [t for t, _ in self._frames[1:]] + [end_s]
-        return tuple(SampledFrame(time_s=t, until_s=u, rgb=p) for (t, p), u in zip(self._frames, until, strict=False))
+        return tuple(Sample(time_s=t, until_s=u, jpeg=jpeg) for (t, jpeg), u in zip(self._frames, until, strict=False))
 
     def _reduced(self, rgb: np.ndarray) -> np.ndarray:
         import cv2

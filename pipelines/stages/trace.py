@@ -196,6 +196,7 @@ class CursorTracer:
         """The rest is over: its last samples are traced."""
         if self._samples:
             self._trace(len(self._samples))
+        self._background = None  # the tracers of all rests are kept to the end
 
     def trace(self, *, scale_x: float, scale_y: float) -> tuple[TracePoint, ...]:
         """The cursor's path in pixels of the full picture, which is `scale_x`, `scale_y` times the finer luma."""
