@@ -16,7 +16,8 @@ setup: .venv/ready
 	$(BIN)/$(INSTALL) "$(TORCH)" 2>/dev/null || $(BIN)/$(INSTALL) --index-url https://download.pytorch.org/whl/cpu "$(TORCH)"
 	@# unpacking takes the time, and pip unpacks on one core: two of them at once
 	grep "==" cluster/env/cpu.txt | grep -v "^torch==" | xargs -P 2 -n 32 $(BIN)/$(INSTALL)
-	@# a run has many processes, and each would compile what it imports where PYTHONDONTWRITEBYTECODE is set
+	@# a run has many processes, and each would compile what it imports where PYTHONDONTWRITEBYTECODE is set; a few packages
+	@# bring files that are not of this Python, which compileall reports by its status
 	$(BIN)/python -m compileall -qq -j 0 -x "/tests?/" .venv/lib || true
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m cluster.env.torchvision_cpu

@@ -1,6 +1,7 @@
 """Arrow schemas derived from the row dataclasses: no column is named twice."""
 
 import dataclasses
+import functools
 import types
 import typing
 from enum import StrEnum
@@ -36,9 +37,14 @@ def arrow_type(annotation: Any) -> pa.DataType:
     return _SCALARS[annotation]
 
 
+@functools.cache
+def _hints(row: Any) -> dict[str, Any]:
+    return typing.get_type_hints(row)
+
+
 def arrow_schema(row: type) -> pa.Schema:
     """The Arrow schema of a row dataclass, in field order, with the schema version in its metadata."""
-    hints = typing.get_type_hints(row)
+    hints = _hints(row)
     fields = [pa.field(f.name, arrow_type(hints[f.name])) for f in dataclasses.fields(row)]
     return pa.schema(fields, metadata={"preceptor_schema": str(SCHEMA_VERSION)})
 
@@ -50,12 +56,11 @@ def one_row(row: pa.RecordBatch | pa.Table, into: type[_Row]) -> _Row:
     Raises:
         msgspec.ValidationError: it does not fit.
     """
-    hints, values = typing.get_type_hints(into), {}
+    hints, values = _hints(typing.cast(type, into)), {}
     for name in row.column_names:
-        (value,) = row.column(name)
-        if value.is_valid and pa.types.is_list(value.type) and pa.types.is_struct(value.type.value_type):
-            entry_type = typing.get_args(hints[name])[0]
-            values[name] = tuple(msgspec.convert(entry.as_py(), entry_type) for entry in value)
+        (value,), kinds = row.column(name), typing.get_args(hints.get(name))
+        if kinds and value.is_valid and pa.types.is_list(value.type) and pa.types.is_struct(value.type.value_type):
+            values[name] = tuple(msgspec.convert(entry.as_py(), kinds[0]) for entry in value)
         else:
             values[name] = value.as_py()
     return msgspec.convert(values, into)

@@ -111,8 +111,7 @@ def manifest(out: str) -> Iterator[Request]:
     if not store.exists("manifest.parquet"):
         raise UsageError(f"{out} is not a dataset: it has no manifest.parquet.")
     for batch in _batches(store.fs, store.path("manifest.parquet"), None):
-        for row in batch.to_pylist():
-            yield _converted(row, Request, "manifest.parquet")
+        yield from _rows(batch, Request, "manifest.parquet")
 
 
 def settings(out: str) -> Settings:
@@ -144,8 +143,7 @@ def read_videos(out: str, path: str, columns: Collection[str] = _VIDEO_COLUMNS) 
         UsageError: the file, or a row in it, cannot be read.
     """
     for batch in _batches(Store(out).fs, path, _wanted(columns)):
-        for position in range(batch.num_rows):
-            yield _video(batch.slice(position, 1), path)
+        yield from _rows(batch, Video, path)
 
 
 def rows(out: str, columns: Collection[str] = _VIDEO_COLUMNS) -> Iterator[Video]:
@@ -178,7 +176,7 @@ def rows_in_order(out: str, status: Status, columns: Collection[str] = _VIDEO_CO
         if path != opened or not begins <= position < begins + table.num_rows:
             table, begins = _row_group(store, path, position, _wanted(columns))
             opened = path
-        yield _video(table.slice(position - begins, 1), path)
+        yield from _rows(table.slice(position - begins, 1), Video, path)
 
 
 def images(out: str, video_id: str) -> dict[str, Image]:
@@ -261,22 +259,12 @@ def _row_group(store: Store, path: str, position: int, columns: list[str]) -> tu
     raise UsageError(f"{path} changed while it was read.")
 
 
-def _video(row: pa.RecordBatch | pa.Table, path: str) -> Video:
+def _rows(table: pa.RecordBatch | pa.Table, into: type[_Row], path: str) -> Iterator[_Row]:
     try:
-        return one_row(row, Video)
+        for position in range(table.num_rows):
+            yield one_row(table.slice(position, 1), into)
     except msgspec.ValidationError as error:
-        raise _foreign(path, error) from error
-
-
-def _converted(row: dict[str, Any], into: type[_Row], path: str) -> _Row:
-    try:
-        return msgspec.convert(row, into)
-    except msgspec.ValidationError as error:
-        raise _foreign(path, error) from error
-
-
-def _foreign(path: str, error: Exception) -> UsageError:
-    return UsageError(f"{path} holds a row that is not of this version: {error}")
+        raise UsageError(f"{path} holds a row that is not of this version: {error}") from error
 
 
 def each_image(out: str, video_id: str, columns: list[str] | None = None) -> Iterator[Any]:
@@ -285,5 +273,4 @@ def each_image(out: str, video_id: str, columns: list[str] | None = None) -> Ite
     if fs.get_file_info(path).type == pafs.FileType.NotFound:
         return
     for batch in _batches(fs, path, columns):
-        for row in batch.to_pylist():
-            yield row["image_id"] if columns else _converted(row, Image, path)
+        yield from batch["image_id"].to_pylist() if columns else _rows(batch, Image, path)

@@ -12,34 +12,35 @@ _INSET_BLOCKS, _KNOWN_BLOCKS = 24, 12
 inset was before, fewer suffice."""
 
 
-def beside_mask(lumas: list[np.ndarray], insets: np.ndarray | None = None) -> np.ndarray:
-    """Where no cursor is to be looked for (h, w) bool: what is larger and keeps moving, and what changes in its place.
+class Beside:
+    """The insets of a video, as far as they are known: most of them stay where they are."""
 
-    The first are insets: a talking head, a video in the slide. The second are clocks, carets and captions: they change at
-    once, while just before and just after nothing near them does; a cursor comes from somewhere and goes somewhere.
-    `insets` (at first `no_insets`) are those known from earlier samples of the video; new ones are added.
-    """
-    import cv2
+    def __init__(self) -> None:
+        self._insets = np.zeros((0, 0), bool)
 
-    height, width = lumas[0].shape
-    size = (-(-width // _BLOCK_PX), -(-height // _BLOCK_PX))
-    changes = []
-    for before, after in itertools.pairwise(lumas):
-        difference = cv2.absdiff(cv2.blur(before, (3, 3)), cv2.blur(after, (3, 3)))
-        step = cv2.resize(difference, size, interpolation=cv2.INTER_AREA)
-        changes.append((step > 2.0 + 2.5 * float(np.median(step))).astype(np.uint8))
-    if not changes:
-        return np.zeros(lumas[0].shape, bool)
-    known = np.zeros(changes[0].shape, bool) if insets is None else insets
-    found = _insets(changes, known)
-    known |= found > 0
-    mask = cv2.dilate(found | _tickers(changes), np.ones((3, 3), np.uint8))
-    return np.asarray(np.kron(mask, np.ones((_BLOCK_PX, _BLOCK_PX), np.uint8))[:height, :width] > 0)
+    def mask(self, lumas: list[np.ndarray]) -> np.ndarray:
+        """Where no cursor is to be looked for (h, w) bool: what is larger and keeps moving, and what changes in its place.
 
+        The first are insets: a talking head, a video in the slide. The second are clocks, carets and captions: they change
+        at once, while just before and just after nothing near them does; a cursor comes from somewhere and goes somewhere.
+        """
+        import cv2
 
-def no_insets(height: int, width: int) -> np.ndarray:
-    """Blocks of a picture of that size, none of which is known to be an inset's; bool."""
-    return np.zeros((-(-height // _BLOCK_PX), -(-width // _BLOCK_PX)), bool)
+        height, width = lumas[0].shape
+        size = (-(-width // _BLOCK_PX), -(-height // _BLOCK_PX))
+        changes = []
+        for before, after in itertools.pairwise(lumas):
+            difference = cv2.absdiff(cv2.blur(before, (3, 3)), cv2.blur(after, (3, 3)))
+            step = cv2.resize(difference, size, interpolation=cv2.INTER_AREA)
+            changes.append((step > 2.0 + 2.5 * float(np.median(step))).astype(np.uint8))
+        if not changes:
+            return np.zeros(lumas[0].shape, bool)
+        if self._insets.shape != changes[0].shape:  # the first samples, or the video goes on in another size
+            self._insets = np.zeros(changes[0].shape, bool)
+        found = _insets(changes, self._insets)
+        self._insets |= found > 0
+        mask = cv2.dilate(found | _tickers(changes), np.ones((3, 3), np.uint8))
+        return np.asarray(np.kron(mask, np.ones((_BLOCK_PX, _BLOCK_PX), np.uint8))[:height, :width] > 0)
 
 
 def _insets(changes: list[np.ndarray], known: np.ndarray) -> np.ndarray:

@@ -85,7 +85,7 @@ def candidates_again(
     for rows, columns in parts:
         differs = cv2.compare(cv2.absdiff(luma[rows, columns], background[rows, columns]), limit[rows, columns], cv2.CMP_GT)
         if not differs.any() and not any(_touches(c, rows, columns, bridge) for c in again):
-            continue
+            continue  # nothing was found that reaches into it, and nothing differs there now
         top, left = max(0, rows.start - 2 * largest), max(0, columns.start - 2 * largest)
         part = (slice(top, rows.stop + 2 * largest), slice(left, columns.stop + 2 * largest))
         residual = cv2.absdiff(luma[part], background[part])

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipelines.schema import CursorState, TracePoint
 from pipelines.stages.appearance import MIN_ENERGY, MIN_SPREAD, Appearance, Looks
-from pipelines.stages.beside import beside_mask, no_insets
+from pipelines.stages.beside import Beside
 from pipelines.stages.candidates import Seen, candidates, candidates_again, merged, recurring, sightings, unit
 from pipelines.stages.follow import FOUND, Spot, cleaned, follow, limits
 from pipelines.stages.stable import temporal_median
@@ -56,8 +56,7 @@ class Pointer:
     """Of the whole video, thinned evenly."""
     unexplained: list[Seen] = field(default_factory=list)
     """The latest that nothing known looks like."""
-    insets: np.ndarray | None = None
-    """Blocks where insets moved (`beside.no_insets`)."""
+    beside: Beside = field(default_factory=Beside)
     parts: deque[Part] = field(default_factory=deque)
     """Those whose windows are kept, in time order."""
 
@@ -222,10 +221,7 @@ class CursorTracer:
         """255 where a cursor is to be looked for, at the size of the finer luma."""
         import cv2
 
-        pointer = self._pointer
-        if pointer.insets is None:
-            pointer.insets = no_insets(*lumas[0].shape)
-        mask = np.where(beside_mask(lumas, pointer.insets), 0, 255).astype(np.uint8)
+        mask = np.where(self._pointer.beside.mask(lumas), 0, 255).astype(np.uint8)
         return np.asarray(cv2.resize(mask, self.shape[::-1], interpolation=cv2.INTER_NEAREST))
 
     def _trace(self, count: int) -> None:

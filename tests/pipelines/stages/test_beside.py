@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from skimage import data
 
-from pipelines.stages.beside import beside_mask, no_insets
+from pipelines.stages.beside import Beside
 
 Paint = Callable[[np.ndarray, int], None]
 
@@ -54,7 +54,7 @@ def caption(frame: np.ndarray, i: int) -> None:
 
 
 def test_a_talking_head_is_beside_and_a_circling_cursor_is_not() -> None:
-    mask = beside_mask(lumas(talking_head, circling_cursor))
+    mask = Beside().mask(lumas(talking_head, circling_cursor))
     assert mask.shape == (180, 320)
     assert mask[104:160, 244:300].all()
     assert not mask[40:90, 60:110].any()
@@ -62,7 +62,7 @@ def test_a_talking_head_is_beside_and_a_circling_cursor_is_not() -> None:
 
 
 def test_a_clock_and_captions_are_beside() -> None:
-    mask = beside_mask(lumas(clock, caption, circling_cursor))
+    mask = Beside().mask(lumas(clock, caption, circling_cursor))
     assert mask[11:19, 274:294].all()
     assert mask[164:174, 60:120].mean() > 0.6
     assert not mask[40:90, 60:110].any()
@@ -74,7 +74,7 @@ def test_a_cursor_that_hops_is_not_beside() -> None:
         x += 4 * (i % 8) if i % 8 < 6 else 24
         frame[90:100, x % 300 : x % 300 + 6] = 255
 
-    assert not beside_mask(lumas(hopping)).any()
+    assert not Beside().mask(lumas(hopping)).any()
 
 
 def test_a_cursor_that_waves_about_a_large_thing_is_not_beside() -> None:
@@ -82,12 +82,12 @@ def test_a_cursor_that_waves_about_a_large_thing_is_not_beside() -> None:
         x, y = int(100 + 22 * np.sin(i * 0.71)), int(80 + 22 * np.sin(i * 1.13))
         frame[y : y + 10, x : x + 8] = 255
 
-    assert not beside_mask(lumas(waving)).any()
+    assert not Beside().mask(lumas(waving)).any()
 
 
 def test_a_still_picture_has_nothing_beside() -> None:
-    assert not beside_mask(lumas()).any()
-    assert not beside_mask(lumas(count=1)).any()
+    assert not Beside().mask(lumas()).any()
+    assert not Beside().mask(lumas(count=1)).any()
 
 
 def test_what_ticks_twice_is_no_clock_yet() -> None:
@@ -97,15 +97,15 @@ def test_what_ticks_twice_is_no_clock_yet() -> None:
     def often(frame: np.ndarray, i: int) -> None:
         frame[90:100, 100:110] = 255 if (i // 12) % 2 else 0
 
-    assert not beside_mask(lumas(twice)).any()
-    assert beside_mask(lumas(often))[92:98, 102:108].all()
+    assert not Beside().mask(lumas(twice)).any()
+    assert Beside().mask(lumas(often))[92:98, 102:108].all()
 
 
 def test_the_whole_picture_changing_is_no_tick() -> None:
     def slides(frame: np.ndarray, i: int) -> None:
         frame[:] = np.roll(retina(), 40 * (i // 10), axis=1)
 
-    assert not beside_mask(lumas(slides)).any()
+    assert not Beside().mask(lumas(slides)).any()
 
 
 def test_where_an_inset_was_it_is_known_again_though_less_of_it_moves() -> None:
@@ -116,8 +116,14 @@ def test_where_an_inset_was_it_is_known_again_though_less_of_it_moves() -> None:
         if i % 6 == 0:
             frame[136:160, 248:280] = rng.integers(60, 200, (3, 4)).repeat(8, 0).repeat(8, 1)
 
-    insets = no_insets(180, 320)
-    assert not beside_mask(lumas(quieter), insets.copy())[104:136, 248:280].all()
-    beside_mask(lumas(talking_head), insets)
-    assert beside_mask(lumas(quieter), insets)[104:136, 248:280].all()
-    assert not beside_mask(lumas(), insets).any()
+    assert not Beside().mask(lumas(quieter))[104:136, 248:280].all()
+    beside = Beside()
+    beside.mask(lumas(talking_head))
+    assert beside.mask(lumas(quieter))[104:136, 248:280].all()
+    assert not beside.mask(lumas()).any()
+
+
+def test_a_video_may_go_on_in_another_size() -> None:
+    beside = Beside()
+    assert beside.mask([luma[::2, ::2] for luma in lumas(talking_head)]).shape == (90, 160)
+    assert beside.mask(lumas(talking_head))[104:160, 244:300].all()

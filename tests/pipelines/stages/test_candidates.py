@@ -10,6 +10,7 @@ from pipelines.stages.candidates import (
     arrived,
     candidates,
     candidates_again,
+    merged,
     recurring,
     same_size,
     sightings,
@@ -79,6 +80,24 @@ def test_after_a_part_of_the_background_has_changed_the_same_is_found_as_from_an
     again = candidates_again(before, shown, wide, limit, quiet, [(slice(118, 132), slice(198, 210))])
     assert sorted(map(repr, again)) == sorted(map(repr, candidates(shown, wide, limit, quiet)))
     assert before != again
+
+
+def test_only_the_mended_part_is_looked_at_again() -> None:
+    part = [(slice(18, 30), slice(38, 48))]
+    ghost = candidates(CLEAN, spot(40, 20), LIMIT, QUIET)
+    assert len(ghost) == 1
+    assert candidates_again(ghost, CLEAN, CLEAN, LIMIT, QUIET, part) == []  # the background is mended: nothing differs now
+    assert candidates_again([], spot(40, 20), CLEAN, LIMIT, QUIET, part) == candidates(spot(40, 20), CLEAN, LIMIT, QUIET)
+    far = candidates(spot(120, 60), CLEAN, LIMIT, QUIET)
+    assert candidates_again(far, spot(120, 60), CLEAN, LIMIT, QUIET, part) == far
+
+
+def test_parts_that_overlap_become_the_one_around_them() -> None:
+    first, second, third = ((slice(i, i + 10), slice(i, i + 10)) for i in (0, 5, 40))
+    assert merged([first, third, second]) == [third, (slice(0, 15), slice(0, 15))]
+    bridge = (slice(0, 50), slice(8, 45))
+    assert merged([first, third, bridge]) == [(slice(0, 50), slice(0, 50))]
+    assert merged([]) == []
 
 
 def test_a_part_of_something_larger_is_not_alone() -> None:

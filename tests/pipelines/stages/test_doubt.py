@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pipelines.stages.appearance import Appearance, Looks
-from pipelines.stages.doubt import doubtful
+from pipelines.stages.doubt import doubtful, drop_doubtful
 from pipelines.stages.follow import Spot
+from pipelines.stages.trace import CursorTracer, Part, Pointer
 
 
 def looks(pixels: int) -> Looks:
@@ -45,3 +46,13 @@ def test_a_leap_is_no_way() -> None:
 def test_a_place_is_one_across_rests() -> None:
     before, after = stay(5.0, 900, 600, 0.6), stay(20.0, 900, 600, 0.6)
     assert doubtful(looks(20), [*moves(4.6, 760, 600), *before, *after], 1280) == []
+
+
+def test_they_are_taken_out_of_the_traces() -> None:
+    tracers = [CursorTracer(Pointer(), window_s=12.0) for _ in range(2)]
+    wrong, right = stay(5.0, 900, 600, 0.6), stay(20.0, 300, 200, 0.9)
+    for tracer, spots in zip(tracers, (wrong, right), strict=True):
+        tracer.shape = (720, 1280)
+        tracer.parts.append(Part(None, spots, first=True))
+    drop_doubtful(looks(20), tracers)
+    assert [tracer.spots for tracer in tracers] == [[], right]

@@ -154,6 +154,16 @@ def test_memory_and_delay_are_bounded_by_the_window() -> None:
     assert len(pointer.sightings) <= 192
 
 
+def test_a_finished_rest_keeps_its_spots_and_no_picture() -> None:
+    tracer = CursorTracer(Pointer(), window_s=2.0)
+    for i, luma in enumerate(lumas(path(6, rest=0.2))):
+        tracer.add(i / 10, luma, luma)
+    tracer.finish()
+    assert tracer.spots
+    assert not tracer._samples
+    assert not any(isinstance(held, np.ndarray) for held in vars(tracer).values())
+
+
 def test_windows_without_a_cursor_are_kept_in_small_number() -> None:
     pointer = Pointer()
     tracer, luma = CursorTracer(pointer, window_s=2.0), np.zeros((27, 48), np.uint8)
