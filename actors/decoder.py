@@ -16,14 +16,14 @@ import msgspec
 
 from actors.requests import AudioWindow, Broken, Done, Failed, Looked, Message, Probed, Request, Screened, Seen
 from pipelines.errors import EnvironmentFault, RowError
-from pipelines.job import to_bytes
+from pipelines.job import restored, to_bytes
 from pipelines.resources import Resources
 from pipelines.schema import Reason
 
 _GIB = 1 << 30
 SECRETS = frozenset({"PRECEPTOR_TEXT_API_KEY", "RAY_AUTH_TOKEN", "HF_TOKEN"})
 """Environment variables that the process which touches hostile files must not know."""
-_DECODE = msgspec.msgpack.Decoder(Message)
+_DECODE = msgspec.msgpack.Decoder(Message, dec_hook=restored)
 
 
 class Decoder:

@@ -19,7 +19,7 @@ from actors.screener import Screener
 from actors.transcriber import Transcriber
 from actors.writer import Writer
 from pipelines import vocabulary
-from pipelines.arrow import arrow_schema
+from pipelines.arrow import arrow_schema, arrow_table
 from pipelines.audit import Audit, audit
 from pipelines.config import Config
 from pipelines.dataset import SCREEN_STAGES
@@ -238,8 +238,5 @@ def _write_jobs(plan: Plan) -> None:
 
 def to_rows(batch: pa.Table) -> pa.Table:
     """Packed jobs as rows of the dataset's schema."""
-    rows = []
-    for row_id, packed in zip(batch["row_id"].to_pylist(), batch["job"].to_pylist(), strict=True):
-        video = dataclasses.replace(unpack(packed).video, finished_at=now())
-        rows.append({"row_id": row_id, **dataclasses.asdict(video)})
-    return pa.Table.from_pylist(rows, ROW_SCHEMA)
+    videos = [dataclasses.replace(unpack(packed).video, finished_at=now()) for packed in batch["job"].to_pylist()]
+    return arrow_table(videos, Video).add_column(0, ROW_SCHEMA.field("row_id"), batch["row_id"])

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from pipelines.job import plain
 from pipelines.schema import VIDEO_COLUMNS_VOLATILE, Video
 
 _CONTENT = tuple(f.name for f in dataclasses.fields(Video) if f.name not in VIDEO_COLUMNS_VOLATILE)
@@ -26,7 +27,7 @@ class Digest:
         """Count a row and its pictures' ids in; a row that speaks of no picture has none, whatever lies about."""
         content = {name: getattr(video, name) for name in _CONTENT}
         stored = sorted(pictures) if referenced_images(video) else []
-        encoded = msgspec.json.encode([content, stored], order="sorted")
+        encoded = msgspec.json.encode([content, stored], order="sorted", enc_hook=plain)
         self._rows.append((video.video_id, hashlib.sha256(encoded).digest()))
 
     def hexdigest(self) -> str:

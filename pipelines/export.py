@@ -8,15 +8,13 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jinja2
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines import dataset
-from pipelines.arrow import arrow_schema
+from pipelines.arrow import arrow_schema, arrow_table
 from pipelines.audit import text_quality
 from pipelines.errors import UsageError
 from pipelines.media import public_uri
@@ -31,7 +29,7 @@ from pipelines.schema import (
     ModelText,
     ShownPicture,
     Status,
-    TracePoint,
+    Trace,
     Video,
 )
 
@@ -99,7 +97,7 @@ class Example:
     """The transcript as heard."""
     corrected_text: str | None
     """The transcript with verified corrections of medical terms."""
-    trace: tuple[TracePoint, ...]
+    trace: Trace
     """The cursor's path: seconds of the video's clock, pixels of the picture, confidence, moving or resting."""
     box: Box | None
     """Bounding box of the trace, pixels of the picture."""
@@ -226,7 +224,7 @@ class _Shards:
         self._folder, self._shard_bytes, self._schema = folder, shard_bytes, hf_schema()
         self._parts: list[Path] = []
         self._writer: pq.ParquetWriter | None = None
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[Example] = []
         self._group = self._shard = self.clips = 0
 
     def add(self, row: Example) -> None:
@@ -236,7 +234,7 @@ class _Shards:
             self.close_shard()
         elif self._group + size > ROW_GROUP_BYTES or len(self._rows) >= ROW_GROUP_ROWS:
             self._flush()
-        self._rows.append(msgspec.to_builtins(row, builtin_types=(bytes,)))
+        self._rows.append(row)
         self._group, self._shard, self.clips = self._group + size, self._shard + size, self.clips + 1
 
     def close_shard(self) -> None:
@@ -261,7 +259,7 @@ class _Shards:
 
     def _flush(self) -> None:
         if self._rows:
-            (self._writer or self._open()).write_table(pa.Table.from_pylist(self._rows, self._schema))
+            (self._writer or self._open()).write_table(arrow_table(self._rows, Example, self._schema))
             self._rows, self._group = [], 0
 
 

@@ -19,7 +19,7 @@ from pipelines.drawing import (
     time_colour,
     trace_segments,
 )
-from pipelines.schema import Clip, Image, Link, TextKind, TracePoint
+from pipelines.schema import Clip, Image, Link, TextKind, Trace, TracePoint
 from pipelines.truth import Truth
 
 THUMB_EDGE_PX = 200
@@ -37,7 +37,7 @@ class Chosen:
     size: tuple[int, int] | None
     """Of the upright video, pixels."""
     clip: Clip
-    traces: tuple[tuple[TracePoint, ...], ...] = ()
+    traces: tuple[Trace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +191,7 @@ def _view(
     for i in showings:
         again = image_id == clip.image_id and clip.pictures[i].start_s == clip.image_start_s
         if i < len(chosen.traces) and not again:
-            trace += (p for p in chosen.traces[i] if clip.start_s <= p.time_s < clip.end_s)
+            trace += chosen.traces[i].between(clip.start_s, clip.end_s)
     trace.sort(key=lambda p: p.time_s)
     segments = trace_segments(trace, (clip.start_s, clip.end_s), points)
     stored = pictures.get(image_id) if image_id is not None else None

@@ -7,11 +7,10 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from pipelines.arrow import arrow_schema
+from pipelines.arrow import arrow_table
 from pipelines.media import to_jpeg
 from pipelines.schema import Image
 
@@ -55,7 +54,6 @@ class ImageFile:
     def __init__(self, out: str, video_id: str, quality: int) -> None:
         self._fs, self._path = filesystem(image_path(out, video_id))
         self._video_id, self._quality = video_id, quality
-        self._schema = arrow_schema(Image)
         self._written: dict[str, Image] = {}
 
     def __enter__(self) -> "ImageFile":
@@ -84,12 +82,11 @@ class ImageFile:
     def commit(self, used: set[str]) -> None:
         """Write the pictures that are used, under a temporary name, and rename: never half a file."""
         images = [i for i in self._written.values() if i.image_id in used]
-        rows = [{f: getattr(i, f) for f in self._schema.names} for i in images]
         temporary = f"{self._path}.{os.getpid()}.tmp" if isinstance(self._fs, pafs.LocalFileSystem) else self._path
         self._fs.create_dir(self._path.rsplit("/", 1)[0], recursive=True)
         with self._fs.open_output_stream(temporary) as sink:
             # JPEG does not compress further
-            pq.write_table(pa.Table.from_pylist(rows, self._schema), sink, compression="none", row_group_size=8)
+            pq.write_table(arrow_table(images, Image), sink, compression="none", row_group_size=8)
         if temporary != self._path:
             self._fs.move(temporary, self._path)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from actors import instructor, text_engine
 from pipelines import dataset, instruct_file, vocabulary
+from pipelines.arrow import one_row
 from pipelines.errors import UsageError
 from pipelines.instruct_config import InstructConfig
 from pipelines.job import Job, pack, unpack
@@ -158,11 +159,11 @@ def to_jobs(batch: pa.Table, pending: set[str]) -> pa.Table:
         UsageError: a row is not of this version.
     """
     rows: list[dict[str, Any]] = []
-    for row in batch.to_pylist():
-        if row["row_id"] in pending:
+    for position, row_id in enumerate(batch["row_id"].to_pylist()):
+        if row_id in pending:
             try:
-                video = msgspec.convert(row, Video)
+                video = one_row(batch.slice(position, 1).drop_columns("row_id"), Video)
             except msgspec.ValidationError as error:
-                raise UsageError(f"{row['row_id']} is not of this version: {error}") from error
-            rows.append({"row_id": row["row_id"], "job": pack(Job(video=video))})
+                raise UsageError(f"{row_id} is not of this version: {error}") from error
+            rows.append({"row_id": row_id, "job": pack(Job(video=video))})
     return pa.Table.from_pylist(rows, pa.schema({"row_id": pa.string(), "job": pa.binary()}))

@@ -5,7 +5,6 @@ made from. A person's files may lie beside it; they are read like ours and never
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from pipelines.arrow import arrow_schema
+from pipelines.arrow import arrow_schema, arrow_table
 from pipelines.errors import UsageError
 from pipelines.image_file import filesystem, put
 from pipelines.instruct_schema import Dropped, QuestionAnswer
@@ -90,5 +89,5 @@ def _parquet(rows: Sequence[Any], kind: type, notes: dict[bytes, bytes]) -> byte
     schema = arrow_schema(kind)
     schema = schema.with_metadata({**(schema.metadata or {}), **notes})
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema), sink, compression="zstd")
+    pq.write_table(arrow_table(rows, kind, schema), sink, compression="zstd")
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]

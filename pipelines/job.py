@@ -2,12 +2,13 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from pipelines.errors import RowError
-from pipelines.schema import Status, Video
+from pipelines.schema import Status, Trace, Video
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +44,27 @@ class Job:
 
 def to_bytes(message: object) -> bytes:
     """Msgpack; NumPy's numbers, which models and detectors return, become Python's."""
-    return msgspec.msgpack.encode(message, enc_hook=_plain)
+    return msgspec.msgpack.encode(message, enc_hook=plain)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """What msgspec cannot encode by itself, for its `enc_hook`."""
+    if isinstance(value, Trace):
+        return bytes(value)
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} cannot be sent")
+
+
+def restored(kind: type, value: Any) -> Any:
+    """The inverse of `plain`, for msgspec's `dec_hook`.
+
+    Raises:
+        ValueError: the bytes are no trace.
+    """
+    if kind is Trace and isinstance(value, bytes):
+        return Trace.from_bytes(value)
+    raise TypeError(f"{kind.__name__} cannot be read from {type(value).__name__}")
 
 
 def pack(job: Job) -> bytes:
@@ -63,4 +78,4 @@ def unpack(data: bytes) -> Job:
 
 
 # made once, at import: msgspec crashes when several threads meet a type for the first time
-_DECODER = msgspec.msgpack.Decoder(Job)
+_DECODER = msgspec.msgpack.Decoder(Job, dec_hook=restored)

@@ -25,7 +25,7 @@ from pipelines.audit import text_quality
 from pipelines.dataset import Funnel
 from pipelines.gallery import Chosen, ShownClip, shown_clip
 from pipelines.progress import span
-from pipelines.schema import SCHEMA_VERSION, Clip, Image, Reason, Status, Video
+from pipelines.schema import SCHEMA_VERSION, Clip, Image, Reason, Status, Trace, Video
 from pipelines.store import Store
 from pipelines.truth import Truth, read_truth
 
@@ -125,7 +125,7 @@ def _chosen(video: Video, clip: Clip) -> Chosen:
         uri=video.uri,
         size=size,
         clip=clip,
-        traces=tuple(traces.get((p.start_s, p.image_id), ()) for p in clip.pictures),
+        traces=tuple(traces.get((p.start_s, p.image_id), Trace()) for p in clip.pictures),
     )
 
 

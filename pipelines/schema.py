@@ -13,6 +13,8 @@ from pipelines.terms import Domain as Domain
 from pipelines.terms import Reason as Reason
 from pipelines.terms import Status as Status
 from pipelines.terms import TextKind as TextKind
+from pipelines.traces import Trace as Trace
+from pipelines.traces import TracePoint as TracePoint
 
 SCHEMA_VERSION = 1
 
@@ -80,17 +82,6 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TracePoint:
-    """One cursor sample: its hot spot (the tip of an arrow, the centre of a cross, dot or disc). `confidence` 0 to 1."""
-
-    time_s: float
-    x: float
-    y: float
-    confidence: float
-    state: CursorState
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StableInterval:
     """A stretch in which the picture rests, its cursor-free image, and the cursor's path over it."""
 
@@ -101,7 +92,7 @@ class StableInterval:
     """`median` of the resting frames, or `key_frame` where nothing rests."""
     width: int
     height: int
-    trace: tuple[TracePoint, ...] = ()
+    trace: Trace = Trace()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +194,7 @@ class Clip:
     image_start_s: float | None = None
     image_end_s: float | None = None
     image_method: str | None = None
-    trace: tuple[TracePoint, ...] = ()
+    trace: Trace = Trace()
     box: Box | None = None
     pictures: tuple[ShownPicture, ...] = ()
     """All that were on show, in time order; `image_id` is the representative one, `trace` and `box` are over it."""

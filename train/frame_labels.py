@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from actors.domain_labels import columns_of
-from pipelines.arrow import arrow_schema
+from pipelines.arrow import arrow_table
 from pipelines.errors import UsageError
 from pipelines.store import Store
 from train.frame_data import COPY_DISTANCE, SUFFIXES, difference_hash, read_picture
@@ -137,7 +137,7 @@ def build(store: Store, found: Sequence[Labelled], left_out: dict[str, int], sha
         contradictions=int(contradicted.sum()),
     )  # fmt: skip
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist([dataclasses.asdict(r) for r in rows], arrow_schema(Labelled)), sink)
+    pq.write_table(arrow_table(rows, Labelled), sink)
     store.write(sink.getvalue().to_pybytes(), "index", "pictures.parquet")
     store.write(msgspec.json.encode(contents), "index", "index.json")
     return contents

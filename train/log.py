@@ -3,7 +3,6 @@
 The log is written with each checkpoint, so that it never tells of steps that were lost and done again.
 """
 
-import dataclasses
 import re
 import tempfile
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from pipelines.arrow import arrow_schema
+from pipelines.arrow import arrow_schema, arrow_table
 from pipelines.store import Store
 
 
@@ -97,8 +96,7 @@ class Log:
         if not self._rows:
             return
         sink = pa.BufferOutputStream()
-        rows = [dataclasses.asdict(row) for row in self._rows]
-        pq.write_table(pa.Table.from_pylist(rows, arrow_schema(Step)), sink)
+        pq.write_table(arrow_table(self._rows, Step), sink)
         name = f"{self._stage}.{self._rows[-1].step:08d}.parquet"
         self._store.write(sink.getvalue().to_pybytes(), "log", name)
         self._rows = []

@@ -157,7 +157,7 @@ def with_picture(clip: Clip, picture: StableInterval | None) -> Clip:
     """The clip with its image, and the part of the cursor's path that falls into both."""
     if picture is None:
         return clip
-    trace = tuple(p for p in picture.trace if clip.start_s <= p.time_s < clip.end_s)
+    trace = picture.trace.between(clip.start_s, clip.end_s)
     return dataclasses.replace(
         clip,
         image_id=picture.image_id,

@@ -1,6 +1,7 @@
 """What the whole video makes doubtful of a trace: a small cursor that was never seen to move to or from a place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,30 +17,50 @@ _SURE_UNMOVED = 0.75
 """The score of a small cursor that is only seen to rest."""
 
 
+@dataclass(slots=True)
+class _Stay:
+    """Successive spots at one place; `begin` is the first one's number."""
+
+    first: Spot
+    last: Spot
+    begin: int
+    scores: list[float]
+
+    @property
+    def end(self) -> int:
+        return self.begin + len(self.scores)
+
+
 def drop_doubtful(looks: Looks, tracers: Sequence[CursorTracer]) -> None:
     """Takes doubtful spots out of the traces of a video's rests, which are given in time order."""
     width = max((tracer.shape[1] for tracer in tracers if tracer.shape), default=0)
-    doubted = set(doubtful(looks, [spot for tracer in tracers for spot in tracer.spots], width))
+    spots = (spot for tracer in tracers for spot in tracer.spots)
+    doubted = np.concatenate([np.arange(d.start, d.stop) for d in doubtful(looks, spots, width)] or [np.zeros(0, int)])
+    begin = 0
     for part in (part for tracer in tracers for part in tracer.parts):
-        part.spots = [spot for spot in part.spots if spot not in doubted]
+        numbers = np.arange(begin, begin + len(part.numbers))
+        begin += len(part.numbers)
+        part.numbers = part.numbers[~np.isin(numbers, doubted)]
 
 
-def doubtful(looks: Looks, spots: Sequence[Spot], width: int) -> list[Spot]:
-    """Of a whole video's spots, in time order, those of a small cursor at places that it was not seen to come to or to
+def doubtful(looks: Looks, spots: Iterable[Spot], width: int) -> list[range]:
+    """Of a whole video's spots, in time order, which are of a small cursor at places that it was not seen to come to or to
     leave, and where it was hardly recognised. `width` of the luma that they are given on, pixels."""
     if min((a.mask.sum() for a in looks.appearances), default=0) >= _MANY_PX:
         return []
-    stays: list[list[Spot]] = []
-    for spot in spots:
-        if stays and near_any(spot, stays[-1][:1]):
-            stays[-1].append(spot)
+    stays: list[_Stay] = []
+    for number, spot in enumerate(spots):
+        if stays and near_any(spot, [stays[-1].first]):
+            stays[-1].last = spot
+            stays[-1].scores.append(spot.score)
         else:
-            stays.append([spot])
-    doubted: list[Spot] = []
-    for before, stay, after in zip([[], *stays], stays, [*stays[1:], []], strict=False):
-        moved = any(a and b and _may_go(a[-1], b[0], width) for a, b in ((before, stay), (stay, after)))
-        if not moved and float(np.mean([s.score for s in stay])) < _SURE_UNMOVED:
-            doubted += stay
+            stays.append(_Stay(spot, spot, number, [spot.score]))
+    doubted = []
+    for before, stay, after in zip([None, *stays], stays, [*stays[1:], None], strict=False):
+        came = before is not None and _may_go(before.last, stay.first, width)
+        left = after is not None and _may_go(stay.last, after.first, width)
+        if not came and not left and float(np.mean(stay.scores)) < _SURE_UNMOVED:
+            doubted.append(range(stay.begin, stay.end))
     return doubted
 
 

@@ -35,7 +35,7 @@ def grounded(
         episode
         for number, shown in enumerate(clip.pictures)
         for episode in pointing(
-            [p for p in traces[shown.start_s, shown.image_id] if clip.start_s <= p.time_s < clip.end_s],
+            traces[shown.start_s, shown.image_id].between(clip.start_s, clip.end_s),
             sentences,
             picture=number,
             size=(shown.width, shown.height),

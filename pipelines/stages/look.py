@@ -14,7 +14,7 @@ import numpy as np
 
 from pipelines import job
 from pipelines.config import LookSettings
-from pipelines.schema import StableInterval
+from pipelines.schema import StableInterval, Trace
 from pipelines.stages.album import Album, Still
 from pipelines.stages.doubt import drop_doubtful
 from pipelines.stages.scenes import FrameSampler, SceneDetector
@@ -247,5 +247,5 @@ class _Run:
         drop_doubtful(self._pointer.looks, [tracer for _, tracer, _ in self._traced])
         traces = {start_s: tracer.trace(scale_x=x, scale_y=y) for start_s, tracer, (x, y) in self._traced}
         return tuple(
-            replace(i, trace=traces.get(i.start_s, ())) if i.method == "median" else i for i in self._album.intervals()
+            replace(i, trace=traces.get(i.start_s, Trace())) if i.method == "median" else i for i in self._album.intervals()
         )

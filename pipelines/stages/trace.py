@@ -6,12 +6,14 @@ it is part of the median. Here the difference only proposes places; the cursor's
 also where the cursor stayed and nothing differs any more, and in the pictures before it first moved.
 """
 
+import itertools
 from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pipelines.schema import CursorState, TracePoint
+from pipelines.schema import CursorState, Trace, TracePoint
 from pipelines.stages.appearance import MIN_ENERGY, MIN_SPREAD, Appearance, Looks
 from pipelines.stages.beside import Beside
 from pipelines.stages.candidates import Seen, candidates, candidates_again, merged, recurring, sightings, unit
@@ -34,14 +36,23 @@ _MAX_WINDOWS, _BACK_PX = 16, 12
 _NEAR_S, _STIRS = 0.25, 1.0
 
 
-@dataclass(slots=True)
 class Part:
     """A window of a rest, and where the cursor was in its own samples. The window goes when no more can be learned."""
 
-    window: Window | None
-    spots: list[Spot]
-    first: bool
-    """Of its rest: the window before shows another picture."""
+    __slots__ = ("first", "numbers", "window")
+
+    def __init__(self, window: Window | None, spots: Sequence[Spot], first: bool) -> None:
+        self.window, self.spots, self.first = window, spots, first
+        """`first` of its rest: the window before shows another picture."""
+
+    @property
+    def spots(self) -> list[Spot]:
+        """In time order. Held as `numbers` (n, 4), a column for each field: a video's parts are kept to its end."""
+        return [Spot(*row) for row in self.numbers.tolist()]
+
+    @spots.setter
+    def spots(self, spots: Sequence[Spot]) -> None:
+        self.numbers = np.array([(s.time_s, s.x, s.y, s.score) for s in spots]).reshape(-1, 4)
 
 
 @dataclass(slots=True)
@@ -179,9 +190,9 @@ class CursorTracer:
         self.shape: tuple[int, ...] = ()
 
     @property
-    def spots(self) -> list[Spot]:
+    def spots(self) -> Iterator[Spot]:
         """Where the cursor was, as far as is known by now."""
-        return [spot for part in self.parts for spot in part.spots]
+        return itertools.chain.from_iterable(part.spots for part in self.parts)
 
     def add(self, time_s: float, luma: np.ndarray, fine: np.ndarray) -> None:
         """Takes one sample: reduced luma (h, w) uint8, and the finer one on which the cursor is placed."""
@@ -197,20 +208,28 @@ class CursorTracer:
             self._trace(len(self._samples))
         self._background = None  # the tracers of all rests are kept to the end
 
-    def trace(self, *, scale_x: float, scale_y: float) -> tuple[TracePoint, ...]:
+    def trace(self, *, scale_x: float, scale_y: float) -> Trace:
         """The cursor's path in pixels of the full picture, which is `scale_x`, `scale_y` times the finer luma."""
-        spots = self.spots
-        states = _states(spots, unit(self.shape[1])) if spots else []
-        return tuple(
+        return Trace(
             TracePoint(
                 time_s=s.time_s,
                 x=round(s.x * scale_x, 2),
                 y=round(s.y * scale_y, 2),
                 confidence=round(min(1.0, max(0.0, s.score)), 3),
-                state=state,
+                state=CursorState.MOVING if moving else CursorState.RESTING,
             )
-            for s, state in zip(spots, states, strict=True)
+            for s, moving in zip(self.spots, self._moving(), strict=True)
         )
+
+    def _moving(self) -> np.ndarray:
+        """Of each spot whether those just before or after lie further away than a match wavers."""
+        at = np.concatenate([part.numbers for part in self.parts]) if self.parts else np.zeros((0, 4))
+        away = np.zeros(len(at))
+        for step in (1, 2):
+            seconds, x, y, _ = (at[step:] - at[:-step]).T
+            far = np.where((seconds > 0) & (seconds <= _NEAR_S), np.hypot(x, y), 0.0)
+            away[step:], away[:-step] = np.maximum(away[step:], far), np.maximum(away[:-step], far)
+        return away > _STIRS * unit(self.shape[1]) if len(at) else away > 0
 
     @property
     def cursor_size(self) -> int:
@@ -244,13 +263,3 @@ class CursorTracer:
         self._background = background
         for _ in range(count):
             self._samples.popleft()
-
-
-def _states(spots: list[Spot], unit: float) -> list[CursorState]:
-    """Moving where the samples just before or after lie further away than a match wavers."""
-    states = []
-    for i, s in enumerate(spots):
-        near = [n for n in spots[max(0, i - 2) : i + 3] if 0 < abs(n.time_s - s.time_s) <= _NEAR_S]
-        away = max((float(np.hypot(n.x - s.x, n.y - s.y)) for n in near), default=0.0)
-        states.append(CursorState.MOVING if away > _STIRS * unit else CursorState.RESTING)
-    return states

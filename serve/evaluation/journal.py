@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.arrow import arrow_table
 from pipelines.errors import EnvironmentFault
 from serve.evaluation.answer import COLUMNS, Answer
 
@@ -65,6 +65,6 @@ class Journal:
         with pq.ParquetWriter(temporary, COLUMNS, compression="zstd") as writer:
             for start in range(0, len(wanted), _PAGE):
                 rows = [self.answer(i) for i in wanted[start : start + _PAGE]]
-                writer.write_table(pa.Table.from_pylist([msgspec.to_builtins(r) for r in rows], COLUMNS))
+                writer.write_table(arrow_table(rows, Answer))
         temporary.replace(path)
         return len(wanted)

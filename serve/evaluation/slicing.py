@@ -15,10 +15,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.arrow import arrow_schema
+from pipelines.arrow import arrow_table
 from pipelines.errors import UsageError
 from serve.evaluation.benchmarks.files import Row, find, need, numbered
 from serve.evaluation.cutter import TOLERANCE_S, Cut, CutFault, cut, duration_s
@@ -207,5 +206,5 @@ def _text(path: Path | None) -> str | None:
 
 def _write(rows: Sequence[Slice], out: Path) -> None:
     temporary = out / ".slices.parquet.tmp"
-    pq.write_table(pa.Table.from_pylist([msgspec.to_builtins(r) for r in rows], arrow_schema(Slice)), temporary)
+    pq.write_table(arrow_table(rows, Slice), temporary)
     temporary.replace(out / "slices.parquet")

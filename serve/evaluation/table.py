@@ -7,10 +7,9 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.arrow import arrow_schema
+from pipelines.arrow import arrow_table
 from serve.evaluation.answer import Answer, Status
 from serve.evaluation.config import Condition, Settings
 from serve.evaluation.intervals import Estimate, Point, quotient, ratio
@@ -178,5 +177,4 @@ def _looking(shown: Run, other: Run, settings: Settings) -> Looking:
 def write(found: Table, folder: Path) -> None:
     """`table.json` (everything) and `table.parquet` (the lines)."""
     (folder / "table.json").write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2))
-    rows = [msgspec.to_builtins(line) for line in found.lines]
-    pq.write_table(pa.Table.from_pylist(rows, arrow_schema(Line)), folder / "table.parquet")
+    pq.write_table(arrow_table(found.lines, Line), folder / "table.parquet")

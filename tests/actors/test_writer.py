@@ -7,7 +7,19 @@ from actors.text_engine import Key
 from pipelines.errors import RowError, UsageError
 from pipelines.job import Job
 from pipelines.recipes import starter
-from pipelines.schema import Clip, CursorState, Domain, FrameClass, Reason, StableInterval, TextKind, TracePoint, Video, Word
+from pipelines.schema import (
+    Clip,
+    CursorState,
+    Domain,
+    FrameClass,
+    Reason,
+    StableInterval,
+    TextKind,
+    Trace,
+    TracePoint,
+    Video,
+    Word,
+)
 
 
 def test_a_wrong_key_is_found_before_any_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +56,7 @@ def video(text: str) -> Video:
         TracePoint(time_s=i / 10, x=200.0 + 20 * (i % 3), y=300.0, confidence=1.0, state=CursorState.MOVING)
         for i in range(80)
     )
-    shown = StableInterval(start_s=0, end_s=10, image_id="i", method="median", width=800, height=600, trace=trace)
+    shown = StableInterval(start_s=0, end_s=10, image_id="i", method="median", width=800, height=600, trace=Trace(trace))
     seen = FrameClass(time_s=0, until_s=10, domain=Domain.CT, probability=1.0, medical_probability=1.0)
     return Video(video_id="v", uri="v.mp4", domain=Domain.CT, words=words, stable=(shown,), frames=(seen,))
 

@@ -1,19 +1,17 @@
 """Small synthetic datasets, laid out as `curate` leaves them."""
 
-import dataclasses
 import hashlib
 import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.arrow import arrow_schema
+from pipelines.arrow import arrow_table
 from pipelines.config import Config
 from pipelines.image_file import image_path
 from pipelines.instruct_schema import QuestionAnswer
@@ -37,6 +35,7 @@ from pipelines.schema import (
     StageTime,
     Status,
     TextKind,
+    Trace,
     TracePoint,
     Video,
     Word,
@@ -136,7 +135,7 @@ def clip(video_id: str, start_s: float, image: Image | None, text: str = "The li
         image_start_s=start_s if shown else None,
         image_end_s=start_s + 20 if shown else None,
         image_method="median" if shown else None,
-        trace=points if shown else (),
+        trace=Trace(points if shown else ()),
         box=Box(x0=30.0, y0=30.0, x1=119.0, y1=91.0) if shown else None,
         pictures=(shown_picture(image, start_s),) if image else (),
         episodes=(episode(start_s + 4),) if shown else (),
@@ -215,11 +214,10 @@ def ended(video_id: str, reason: Reason, stage: str, detail: str = "said by the 
 
 def write_rows(out: Path, name: str, videos: Sequence[Video]) -> Path:
     """One file of `videos/`, with the id column that the writer puts first."""
-    schema = arrow_schema(Video).insert(0, pa.field("row_id", pa.string()))
     path = out / "videos" / f"{name}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [{"row_id": v.row_id, **dataclasses.asdict(v)} for v in videos]
-    pq.write_table(pa.Table.from_pylist(rows, schema), path, row_group_size=2)
+    ids = pa.array([v.row_id for v in videos], pa.string())
+    pq.write_table(arrow_table(videos, Video).add_column(0, "row_id", ids), path, row_group_size=2)
     return path
 
 
@@ -227,7 +225,7 @@ def write_images(out: Path, video_id: str, pictures: Sequence[Image]) -> Path:
     """A video's file of pictures."""
     path = Path(image_path(str(out), video_id))
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist([dataclasses.asdict(p) for p in pictures], arrow_schema(Image)), path)
+    pq.write_table(arrow_table(pictures, Image), path)
     return path
 
 
@@ -288,10 +286,9 @@ def turn(video_id: str, clip_id: str, number: int, question: str, answer: str, o
 
 def write_turns(out: Path, turns: Sequence[QuestionAnswer], name: str = "part", rows_in_a_group: int = 100) -> None:
     (out / "instruct").mkdir(exist_ok=True)
-    table = pa.Table.from_pylist([msgspec.to_builtins(t) for t in turns], arrow_schema(QuestionAnswer))
-    pq.write_table(table, out / "instruct" / f"{name}.parquet", row_group_size=rows_in_a_group)
+    pq.write_table(arrow_table(turns, QuestionAnswer), out / "instruct" / f"{name}.parquet", row_group_size=rows_in_a_group)
 
 
-def points(times: list[float]) -> tuple[TracePoint, ...]:
+def points(times: list[float]) -> Trace:
     """A cursor that goes down to the right by its own time."""
-    return tuple(TracePoint(time_s=t, x=t, y=2 * t, confidence=1.0, state=CursorState.MOVING) for t in times)
+    return Trace(TracePoint(time_s=t, x=t, y=2 * t, confidence=1.0, state=CursorState.MOVING) for t in times)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines import schema
-from pipelines.arrow import arrow_schema
+from pipelines.arrow import arrow_schema, arrow_table
 from pipelines.job import Job, Sample, pack, unpack
 from pipelines.schema import Clip, Domain, Reason, Span, Status, Video
 
@@ -21,15 +21,15 @@ def pointing() -> Clip:
 
 
 def video() -> Video:
+    point = schema.TracePoint(time_s=1.0, x=2.0, y=3.0, confidence=0.5, state=schema.CursorState.RESTING)
     clip = Clip(clip_id="a:0", start_s=0.0, end_s=2.5, domain=Domain.MRI, segmenter="probability_runs", raw_text="hello",
-                trace=(schema.TracePoint(time_s=1.0, x=2.0, y=3.0, confidence=0.5, state=schema.CursorState.RESTING),),
-                box=schema.Box(x0=2, y0=3, x1=3, y1=4))  # fmt: skip
+                trace=schema.Trace([point]), box=schema.Box(x0=2, y0=3, x1=3, y1=4))  # fmt: skip
     return Video(video_id="a", uri="/a.mp4", speech=(Span(start_s=0.5, end_s=2.0),), clips=(clip,), domain=Domain.MRI)
 
 
 def test_a_row_survives_arrow_and_the_wire() -> None:
-    table = pa.Table.from_pylist([dataclasses.asdict(video())], arrow_schema(Video))
-    (row,) = table.to_pylist()
+    rows = arrow_table([video()], Video)
+    (row,) = rows.to_pylist()
     assert row["clips"][0]["box"] == {"x0": 2.0, "y0": 3.0, "x1": 3.0, "y1": 4.0}
     assert row["clips"][0]["trace"][0]["time_s"] == 1.0
     assert row["clips"][0]["trace"][0]["state"] == "resting"
@@ -39,8 +39,8 @@ def test_a_row_survives_arrow_and_the_wire() -> None:
 
 def test_what_is_pointed_at_survives_arrow_and_the_wire() -> None:
     whole = dataclasses.replace(video(), clips=(pointing(),))
-    table = pa.Table.from_pylist([dataclasses.asdict(whole)], arrow_schema(Video))
-    (clip,) = table.to_pylist()[0]["clips"]
+    rows = arrow_table([whole], Video)
+    (clip,) = rows.to_pylist()[0]["clips"]
     assert clip["pictures"] == [dataclasses.asdict(p) for p in pointing().pictures]
     assert clip["episodes"] == [dataclasses.asdict(e) for e in pointing().episodes]
     assert [(link["kind"], link["episode"]) for link in clip["links"]] == [("roi", None), ("roi", 0)]

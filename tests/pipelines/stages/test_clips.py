@@ -1,10 +1,11 @@
 import dataclasses
+from collections.abc import Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.config import ClipSettings
-from pipelines.schema import CursorState, Domain, FrameClass, Span, StableInterval, TracePoint, Word
+from pipelines.schema import CursorState, Domain, FrameClass, Span, StableInterval, Trace, TracePoint, Word
 from pipelines.stages.clips import (
     bounding_box,
     key_frame_chunks,
@@ -101,8 +102,10 @@ def test_dropped_words_are_not_in_clips() -> None:
     assert words_between([word], 0, 10) == []
 
 
-def stable(start_s: float, end_s: float, image_id: str, trace: tuple[TracePoint, ...] = ()) -> StableInterval:
-    return StableInterval(start_s=start_s, end_s=end_s, image_id=image_id, method="median", width=10, height=10, trace=trace)
+def stable(start_s: float, end_s: float, image_id: str, trace: Iterable[TracePoint] = ()) -> StableInterval:
+    return StableInterval(
+        start_s=start_s, end_s=end_s, image_id=image_id, method="median", width=10, height=10, trace=Trace(trace)
+    )
 
 
 def test_a_clip_has_the_picture_shown_longest_in_it_and_the_cursor_over_it() -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from pipelines.config import ClipSettings, PointingSettings
-from pipelines.schema import Clip, CursorState, Domain, FrameClass, StableInterval, TextKind, TracePoint, Word
+from pipelines.schema import Clip, CursorState, Domain, FrameClass, StableInterval, TextKind, Trace, TracePoint, Word
 from pipelines.stages.clips import make_clips
 from pipelines.stages.grounded import grounded
 
@@ -22,7 +22,7 @@ def stable(start_s: float, end_s: float, image_id: str, *, x: float | None = Non
         for i, t in enumerate(times)
     )
     return StableInterval(
-        start_s=start_s, end_s=end_s, image_id=image_id, method="median", width=800, height=600, trace=points
+        start_s=start_s, end_s=end_s, image_id=image_id, method="median", width=800, height=600, trace=Trace(points)
     )
 
 

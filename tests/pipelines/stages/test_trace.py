@@ -150,7 +150,7 @@ def test_memory_and_delay_are_bounded_by_the_window() -> None:
     for i in range(200):
         tracer.add(i / 10, held[i % len(held)], held[i % len(held)])
         assert len(tracer._samples) <= 21
-    assert tracer.spots[-1].time_s > 17
+    assert list(tracer.spots)[-1].time_s > 17
     assert len(pointer.sightings) <= 192
 
 
@@ -159,7 +159,7 @@ def test_a_finished_rest_keeps_its_spots_and_no_picture() -> None:
     for i, luma in enumerate(lumas(path(6, rest=0.2))):
         tracer.add(i / 10, luma, luma)
     tracer.finish()
-    assert tracer.spots
+    assert list(tracer.spots)
     assert not tracer._samples
     assert not any(isinstance(held, np.ndarray) for held in vars(tracer).values())
 
