@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from actors.memory import give_back
 from actors.requests import (
     AudioRequest,
     AudioWindow,
@@ -43,6 +44,9 @@ from pipelines.stages import audio as audio_pass
 from pipelines.stages import probe as probing
 from pipelines.stages import screen as screen_pass
 from pipelines.stages import uploads
+
+_GIVE_BACK_EVERY_S = 60.0
+"""Of the video: what the pass keeps of each rest lies between what it drops."""
 
 
 def answer(request: Request) -> Iterator[Message]:
@@ -109,12 +113,15 @@ def _pictures(container: Any) -> Iterator[media.DecodedPicture]:
         raise RowError(Reason.NO_VIDEO)
     stream.codec_context.thread_count = 1
     origin_s = media.clock_origin_s(container)
-    last_s = -1.0
+    last_s, given_back_s = -1.0, 0.0
     for packet in media.packets(container, stream):
         for frame in media.decode_quietly(packet):
             if frame.time is not None and frame.time - origin_s > last_s:
                 last_s = frame.time - origin_s
                 yield media.DecodedPicture(frame, last_s)
+        if last_s >= given_back_s + _GIVE_BACK_EVERY_S:
+            given_back_s = last_s
+            give_back()
 
 
 def serve(connection: Connection) -> None:

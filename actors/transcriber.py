@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from actors.decoder import Decoder
+from actors.memory import give_back_large_blocks
 from actors.requests import AudioRequest, AudioWindow
 from actors.weights import hash_folder, resolve
 from pipelines.config import Config, TranscriptSettings
@@ -36,6 +37,7 @@ class Transcriber:
     def __init__(self, config: Config, threads: int) -> None:
         from faster_whisper import WhisperModel
 
+        give_back_large_blocks()
         self._settings = config.transcript
         self._decoder = Decoder(config.resources)
         source = model_source(config.transcript)

@@ -59,7 +59,7 @@ def one(folder, data, ray_here, tmp_path_factory):
     return out, said, stage
 
 
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+@pytest.mark.parametrize("parallel", ["ddp", pytest.param("fsdp", marks=pytest.mark.long)])
 def test_two_workers_learn_what_one_learns(one, folder, data, connect, tmp_path, parallel):
     out, _, stage = one
     run(data, str(tmp_path), tiny.config(folder, stage=stage, parallel=parallel), workers=(2, 2), connect=connect)
