@@ -61,17 +61,16 @@ class Transcriber:
         request = AudioRequest(uri=video.uri, windows=tuple(spans))
         for message in self._decoder.ask(request, video.probe.duration_s):
             if isinstance(message, AudioWindow):
-                audio = np.frombuffer(message.pcm, np.int16).astype(np.float32) / 32768.0
-                language, found = self._transcribe(audio, message.start_s, language, len(segments))
+                language, found = self._transcribe(message, language, len(segments))
                 segments.extend(found)
         words = guard(segments, video.speech, self._settings)
         video = dataclasses.replace(video, words=words, transcriber=self._name, language=language)
         return Job(video=video, samples=job.samples)
 
-    def _transcribe(
-        self, audio: np.ndarray, start_s: float, language: str | None, first: int
-    ) -> tuple[str | None, list[Segment]]:
+    def _transcribe(self, window: AudioWindow, language: str | None, first: int) -> tuple[str | None, list[Segment]]:
         """Greedy at temperature 0 without sampled fallback and without earlier text: the same words every time."""
+        audio = np.frombuffer(window.pcm, np.int16).astype(np.float32)
+        audio /= 32768.0
         found, info = self._model.transcribe(
             audio,
             language=language,
@@ -82,7 +81,7 @@ class Transcriber:
             word_timestamps=True,
             vad_filter=True,
         )
-        segments = [_segment(s, start_s, i) for i, s in enumerate(found, first)]
+        segments = [_segment(s, window.start_s, i) for i, s in enumerate(found, first)]
         return info.language, segments
 
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pipelines.config import TranscriptSettings
 from pipelines.schema import Span, Word
 
+_AROUND_S = 2.0
+"""Kept around a window's speech: more than the VAD's edges are wrong by."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
@@ -18,16 +21,24 @@ class Segment:
 
 
 def windows(speech: Sequence[Span], duration_s: float, window_s: float) -> list[Span]:
-    """Consecutive windows of at most `window_s` that cover the audio, cut in the widest pause of their last third.
+    """Windows of at most `window_s` that cover the speech, cut in the widest pause of their last third.
 
-    Windows without speech are left out: nothing is transcribed where nobody speaks.
+    Windows without speech are left out, and silence at either end of a window: nothing is transcribed where nobody speaks.
     """
     cuts = [0.0]
     while duration_s - cuts[-1] > window_s:
         low, high = cuts[-1] + window_s * 2 / 3, cuts[-1] + window_s
         cuts.append(_widest_pause(speech, low, high))
     spans = [Span(start_s=a, end_s=b) for a, b in zip(cuts, [*cuts[1:], duration_s], strict=True)]
-    return [w for w in spans if any(s.start_s < w.end_s and s.end_s > w.start_s for s in speech)]
+    return [spoken for window in spans if (spoken := _spoken_part(window, speech))]
+
+
+def _spoken_part(window: Span, speech: Sequence[Span]) -> Span | None:
+    inside = [s for s in speech if s.start_s < window.end_s and s.end_s > window.start_s]
+    if not inside:
+        return None
+    start_s, end_s = min(s.start_s for s in inside) - _AROUND_S, max(s.end_s for s in inside) + _AROUND_S
+    return Span(start_s=max(window.start_s, start_s), end_s=min(window.end_s, end_s))
 
 
 def _widest_pause(speech: Sequence[Span], low: float, high: float) -> float:

@@ -75,4 +75,10 @@ def test_audio_is_cut_in_a_pause() -> None:
 
 def test_silence_is_not_transcribed() -> None:
     assert windows([], 600, 60.0) == []
-    assert [w.start_s for w in windows([Span(start_s=130, end_s=140)], 600, 60.0)] == [100.0]
+    assert windows([Span(start_s=130, end_s=140)], 600, 60.0) == [Span(start_s=128, end_s=142)]
+
+
+def test_silence_around_a_windows_speech_is_left_out() -> None:
+    speech = [Span(start_s=100, end_s=110), Span(start_s=150, end_s=160), Span(start_s=400, end_s=410)]
+    assert windows(speech, 600.0, 300.0) == [Span(start_s=98, end_s=162), Span(start_s=398, end_s=412)]
+    assert windows([Span(start_s=1, end_s=599.5)], 600.0, 600.0) == [Span(start_s=0, end_s=600)]
