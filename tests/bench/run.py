@@ -23,7 +23,7 @@ import psutil
 
 from tests.bench import evaluating, packing, serving, training
 from tests.bench.films import film
-from tests.bench.timing import REPEATS, median_s, said_by
+from tests.bench.timing import REPEATS, in_turns, median_s, said_by
 
 FOLDER = Path("build/bench")
 MINUTES = float(os.environ.get("PRECEPTOR_BENCH_MINUTES", "10"))
@@ -41,8 +41,6 @@ def row(what: str, seconds: float, beside: str = "") -> None:
 
 def bench_screen() -> None:
     """The cheap pass, audio and classes included, against decoding alone and PySceneDetect; one core, one thread."""
-    import av
-
     from actors.frame_stages import ScreenClassifier
     from pipelines import recipes
     from pipelines.job import Job
@@ -58,13 +56,6 @@ def bench_screen() -> None:
         if classify:
             classifier(Job(video=Video(video_id="a", uri=str(path), speech=found.speech), samples=found.frames))
 
-    def decode(skip: str) -> None:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            stream.codec_context.skip_frame, stream.codec_context.thread_count = skip, 1
-            for _ in container.decode(stream):
-                pass
-
     def adaptive() -> None:
         from scenedetect import AdaptiveDetector, SceneManager, open_video
 
@@ -72,17 +63,28 @@ def bench_screen() -> None:
         manager.add_detector(AdaptiveDetector())
         manager.detect_scenes(open_video(str(path)))
 
-    floor = median_s(lambda: decode("NONKEY"))
+    floor = median_s(lambda: decode(path, "NONKEY"))
     row("floor: key frames decoded, nothing else", floor)
     whole = median_s(ours)
     row("screen, audio and frame classes included", whole, f"{whole / floor:.1f} x the floor; bar: 40 x real time")
     row("  of it without frame classes", median_s(lambda: ours(False)))
-    row("every frame decoded, one thread", median_s(lambda: decode("DEFAULT")))
+    row("every frame decoded, one thread", median_s(lambda: decode(path, "DEFAULT")))
     row("PySceneDetect AdaptiveDetector", median_s(adaptive))
 
 
+def decode(path: Path, skip: str) -> None:
+    """Every frame that is not skipped, one thread, and nothing done with it."""
+    import av
+
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.skip_frame, stream.codec_context.thread_count = skip, 1
+        for _ in container.decode(stream):
+            pass
+
+
 def bench_look() -> None:
-    """The full pass in its child process, one thread."""
+    """The full pass in its child process against decoding alone, one thread, in turns."""
     from actors.decoder import Decoder
     from actors.requests import LookRequest
     from pipelines import recipes
@@ -92,8 +94,10 @@ def bench_look() -> None:
     request = LookRequest(
         uri=str(path), video_id="bench", out=str(FOLDER / "look"), static=True, settings=config.look, until_s=0.0
     )
-    row("look: one decode, scenes, images, traces", median_s(lambda: list(decoder.ask(request, 600.0))))
+    bare, whole = in_turns(lambda: decode(path, "DEFAULT"), lambda: list(decoder.ask(request, 600.0)))
     decoder.close()
+    row("every frame decoded, one thread", bare)
+    row("look: one decode, scenes, images, traces", whole, f"{whole / bare:.1f} x decoding; bar: 6 x real time (of 24)")
 
 
 def bench_listen() -> None:
@@ -116,11 +120,7 @@ def bench_listen() -> None:
                                       word_timestamps=True, condition_on_previous_text=False)  # fmt: skip
         list(found)
 
-    times: dict[str, list[float]] = {"ours": [], "library": []}
-    for _ in range(REPEATS):  # in turns, so that a noisy neighbour meets both
-        times["library"].append(median_s(alone, 1))
-        times["ours"].append(median_s(lambda: ours(Job(video=screened.video)), 1))
-    library_s, ours_s = statistics.median(times["library"]), statistics.median(times["ours"])
+    library_s, ours_s = in_turns(alone, lambda: ours(Job(video=screened.video)))
     row("faster-whisper alone, two threads", library_s)
     row("listen", ours_s, f"{ours_s / library_s - 1:+.1%} against the library; bar: +10 %")
 

@@ -20,6 +20,12 @@ def median_s(work: Callable[[], Any], repeats: int = REPEATS) -> float:
     return statistics.median(times)
 
 
+def in_turns(*works: Callable[[], Any]) -> list[float]:
+    """Median wall-clock seconds of each, one after the other several times: a noisy neighbour meets all."""
+    times = [[median_s(work, 1) for work in works] for _ in range(REPEATS)]
+    return [statistics.median(of_one) for of_one in zip(*times, strict=True)]
+
+
 def said_by(module: str, *arguments: str) -> str:
     """The last line that a module prints, run in a process of its own."""
     command = [sys.executable, "-m", module, *arguments]
