@@ -71,12 +71,16 @@ def test_sigkill_of_the_whole_group_at_five_random_moments(
 
     out = tmp_path / "killed"
     moments = random.Random(7)
-    committed_at_kill = []
-    for _ in range(KILLS):
+    committed_at_kill: list[int] = []
+    while len(committed_at_kill) < KILLS:
         process = runs.start([*arguments, "--out", str(out)], text_server)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=moments.uniform(0.25, 0.7) * whole_s)
-        assert process.poll() is None, "the run ended before it could be killed"
+        if process.poll() is not None:  # a machine that is faster by now: from the beginning, with earlier kills
+            whole_s *= 0.7
+            shutil.rmtree(out)
+            committed_at_kill.clear()
+            continue
         runs.end(process)
         process.communicate()
         committed_at_kill.append(len(committed(out)))
