@@ -159,6 +159,7 @@ def test_killed_worker_then_driver_then_told_to_leave_every_sample_is_seen_once(
     assert other.returncode == 2
 
 
+@pytest.mark.long
 def test_the_starter_vlm_learns(data, connect, tmp_path):
     """The real one, for a few steps on a handful of clips: the loss falls, and the folder answers."""
     import dataclasses
