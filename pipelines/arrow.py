@@ -27,7 +27,8 @@ _SCALARS: dict[type, pa.DataType] = {
 
 def arrow_type(annotation: Any) -> pa.DataType:
     """The Arrow type of a field annotation: scalars, enums, `X | None`, `tuple[X, ...]` and nested dataclasses."""
-    annotation, entry = _present(annotation), _entry(annotation)
+    annotation = _present(annotation)
+    entry = _entry(annotation)
     if entry is not None:
         return pa.list_(arrow_type(entry))
     if _is_row(annotation):
@@ -75,21 +76,22 @@ def arrow_table(rows: Sequence[Any], row: type, schema: pa.Schema | None = None)
 
 def arrow_array(values: Sequence[Any], annotation: Any) -> pa.Array:
     """Values of one annotation, column by column: as dictionaries, the traces of two hours would fill 50 MB."""
-    annotation, entry = _present(annotation), _entry(_present(annotation))
+    annotation = _present(annotation)
+    entry = _entry(annotation)
+    missing = pa.array([v is None for v in values], pa.bool_())
     if entry is not None:
         offsets = pa.array(itertools.accumulate((len(v or ()) for v in values), initial=0), pa.int32())
         if annotation is Trace:
             entries = pa.concat_arrays([Trace().to_arrow(), *(v.to_arrow() for v in values if v)])
         else:
             entries = arrow_array([e for v in values for e in v or ()], entry)
-        return pa.ListArray.from_arrays(offsets, entries)
+        return pa.ListArray.from_arrays(offsets, entries, mask=missing)
     if _is_row(annotation):
         hints = _hints(annotation)
         columns = [
             arrow_array([None if v is None else getattr(v, f.name) for v in values], hints[f.name])
             for f in dataclasses.fields(annotation)
         ]
-        missing = pa.array([v is None for v in values], pa.bool_())
         return pa.StructArray.from_arrays(columns, fields=list(arrow_schema(annotation)), mask=missing)
     return pa.array(values, arrow_type(annotation))
 

@@ -34,13 +34,13 @@ class _Stay:
 def drop_doubtful(looks: Looks, tracers: Sequence[CursorTracer]) -> None:
     """Takes doubtful spots out of the traces of a video's rests, which are given in time order."""
     width = max((tracer.shape[1] for tracer in tracers if tracer.shape), default=0)
-    spots = (spot for tracer in tracers for spot in tracer.spots)
-    doubted = np.concatenate([np.arange(d.start, d.stop) for d in doubtful(looks, spots, width)] or [np.zeros(0, int)])
-    begin = 0
-    for part in (part for tracer in tracers for part in tracer.parts):
-        numbers = np.arange(begin, begin + len(part.numbers))
-        begin += len(part.numbers)
-        part.numbers = part.numbers[~np.isin(numbers, doubted)]
+    parts = [part for tracer in tracers for part in tracer.parts]
+    ends = np.cumsum([0, *(len(part.numbers) for part in parts)])
+    kept = np.ones(ends[-1], bool)
+    for doubted in doubtful(looks, (spot for part in parts for spot in part.spots), width):
+        kept[doubted.start : doubted.stop] = False
+    for part, begin, end in zip(parts, ends[:-1], ends[1:], strict=True):
+        part.numbers = part.numbers[kept[begin:end]]
 
 
 def doubtful(looks: Looks, spots: Iterable[Spot], width: int) -> list[range]:

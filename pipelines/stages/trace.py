@@ -42,8 +42,9 @@ class Part:
     __slots__ = ("first", "numbers", "window")
 
     def __init__(self, window: Window | None, spots: Sequence[Spot], first: bool) -> None:
-        self.window, self.spots, self.first = window, spots, first
-        """`first` of its rest: the window before shows another picture."""
+        self.window, self.spots = window, spots
+        self.first = first
+        """Of its rest: the window before shows another picture."""
 
     @property
     def spots(self) -> list[Spot]:
@@ -223,13 +224,15 @@ class CursorTracer:
 
     def _moving(self) -> np.ndarray:
         """Of each spot whether those just before or after lie further away than a match wavers."""
-        at = np.concatenate([part.numbers for part in self.parts]) if self.parts else np.zeros((0, 4))
+        if not self.parts:
+            return np.zeros(0, bool)
+        at = np.concatenate([part.numbers for part in self.parts])
         away = np.zeros(len(at))
         for step in (1, 2):
             seconds, x, y, _ = (at[step:] - at[:-step]).T
             far = np.where((seconds > 0) & (seconds <= _NEAR_S), np.hypot(x, y), 0.0)
             away[step:], away[:-step] = np.maximum(away[step:], far), np.maximum(away[:-step], far)
-        return away > _STIRS * unit(self.shape[1]) if len(at) else away > 0
+        return away > _STIRS * unit(self.shape[1])
 
     @property
     def cursor_size(self) -> int:

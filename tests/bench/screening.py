@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import recipes
-from pipelines.arrow import arrow_schema, arrow_table
+from pipelines.arrow import arrow_table
 from pipelines.config import Config
 from pipelines.errors import RowError
 from pipelines.job import Job
@@ -46,7 +46,7 @@ QUICK_S = 2.5
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One film: `value` is what the rule should measure, and below `limit` (above, of `too_long`) it should reject."""
+    """One film, in which the rule measures `ratio` times `limit`: below it (above, of `too_long`) it should reject."""
 
     reason: Reason
     domain: Domain
@@ -89,7 +89,8 @@ def cases(config: Config, variants: int = VARIANTS) -> Iterator[Case]:
         pictures = order.sample(PICTURES[domain], len(PICTURES[domain]))
         whole = _explained(domain, pictures, order, str(variant))
         room: dict[str, Any] = {"domain": domain, "ratio": ratio}
-        yield Case(reason=Reason.TOO_SHORT, limit=60.0, duration_s=60.0 * ratio, lecture=whole, **room)
+        limit = config.probe.min_duration_s
+        yield Case(reason=Reason.TOO_SHORT, limit=limit, duration_s=limit * ratio, lecture=whole, **room)
         # two hours are not rendered: the limit is lowered
         yield Case(reason=Reason.TOO_LONG, limit=90.0, duration_s=90.0 * ratio, lecture=whole, **room,
                    settings=("probe.min_duration_s=10", "probe.max_duration_s=90"))  # fmt: skip
@@ -97,8 +98,10 @@ def cases(config: Config, variants: int = VARIANTS) -> Iterator[Case]:
         lecture = _hardly_spoken(domain, pictures, order, str(variant), limit * ratio)
         yield Case(reason=Reason.NO_SPEECH, limit=limit, lecture=lecture, **room)
         limit = config.narrative.min_streak_share if domain.is_static else config.narrative.min_spoken_share
-        made = _restless if domain.is_static else _hardly_explained
-        lecture = made(domain, pictures, order, str(variant), limit * ratio, config)
+        if domain.is_static:
+            lecture = _restless(domain, pictures, order, str(variant), limit * ratio, config)
+        else:
+            lecture = _hardly_explained(domain, pictures, order, str(variant), limit * ratio)
         yield Case(reason=Reason.NOT_NARRATIVE, limit=limit, lecture=lecture, **room)
         for shown, limit in ((d, config.classifier.domain_shares[d]) for d in PICTURES):
             lecture = _hardly_medical(shown, order, str(variant), limit * ratio)
@@ -137,9 +140,7 @@ def _restless(
     return Lecture(name=name, domain=domain, scenes=(*quick[:at], rest, *quick[at:]))
 
 
-def _hardly_explained(
-    domain: Domain, pictures: Sequence[str], order: random.Random, name: str, share: float, config: Config
-) -> Lecture:
+def _hardly_explained(domain: Domain, pictures: Sequence[str], order: random.Random, name: str, share: float) -> Lecture:
     """Pictures that come one by one in a talk; some are spoken over, the others are shown in silence."""
     whole_s = 120.0
     spoken_s, silent_s = share * whole_s, (1 - share) * whole_s
@@ -223,14 +224,17 @@ def _measured(case: Case, video: Video, config: Config) -> float | None:
         return video.probe.duration_s if video.probe else None
     if case.reason is Reason.NO_SPEECH:
         return sum(s.end_s - s.start_s for s in video.speech) / video.probe.duration_s if video.probe else None
-    if case.reason is Reason.NOT_MEDICAL and video.screen_frames:
+    if case.reason is Reason.NOT_MEDICAL:
+        if not video.screen_frames:
+            return None
         positive = sum(is_positive(f, case.domain, config.classifier) for f in video.screen_frames)
         return positive / len(video.screen_frames)
     return video.narrative_share
 
 
 def shown(decisions: Sequence[Decision]) -> Any:
-    """The table: right decisions by rule and distance, and by how much the measured value is wrong."""
+    """The table: right decisions by rule and distance, and by how much the measured value is wrong, where it is known: a
+    row that is not narrative keeps no share."""
     from rich.table import Table
 
     table = Table(title=f"The screen's decisions, {len(decisions)} films")
@@ -241,7 +245,7 @@ def shown(decisions: Sequence[Decision]) -> Any:
         domains = ", ".join(sorted({d.domain for d in of_rule}))
         cells = [_right([d for d in of_rule if d.ratio == ratio]) for ratio in RATIOS]
         errors = [abs(d.measured - d.true_value) for d in of_rule if d.measured is not None]
-        error = f"{sum(errors) / len(errors):.3g}" if errors else "-"
+        error = f"{sum(errors) / len(errors):.3g} ({len(errors)} films)" if errors else "-"
         table.add_row(f"{reason}: {domains}", f"{limit:g}", *cells, _right(of_rule), error)
     return table
 
@@ -264,9 +268,7 @@ def main(given: Sequence[str] | None = None) -> None:
     wanted = list(cases(recipes.starter(), asked.variants))
     with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
         decisions = list(pool.map(measure, wanted, itertools.repeat(asked.out)))
-    table = arrow_table(decisions, Decision)
-    assert table.schema.equals(arrow_schema(Decision))
-    pq.write_table(table, asked.out / "decisions.parquet")
+    pq.write_table(arrow_table(decisions, Decision), asked.out / "decisions.parquet")
     console = Console(width=150)
     console.print(shown(decisions))
     for d in decisions:

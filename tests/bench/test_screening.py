@@ -48,4 +48,4 @@ def test_a_wrong_decision_is_counted_as_one() -> None:
                      expected="no_speech", decided="accepted")  # fmt: skip
     (cells,) = zip(*(column.cells for column in shown([right, wrong]).columns), strict=True)
     assert cells[:3] == ("no_speech: mri", "0.05", "1/2")
-    assert cells[-2:] == ("1/2", "0.02")
+    assert cells[-2:] == ("1/2", "0.02 (2 films)")

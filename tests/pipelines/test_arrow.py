@@ -85,6 +85,21 @@ def test_a_table_by_column_holds_what_one_by_row_holds(videos: list[Video]) -> N
     assert [one_row(made.slice(i, 1), Video) for i in range(len(videos))] == videos
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Optional:
+    """What no row has yet: lists that may be unknown."""
+
+    names: tuple[str, ...] | None
+    trace: Trace | None = None
+
+
+def test_an_unknown_list_is_no_empty_one() -> None:
+    made = arrow_table([Optional(names=None), Optional(names=()), Optional(names=("a",), trace=Trace())], Optional)
+    assert made.to_pylist() == [
+        {"names": None, "trace": None}, {"names": [], "trace": None}, {"names": ["a"], "trace": []}
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [("trace", [{"time_s": 1.0, "x": None, "y": 1.0, "confidence": 1.0, "state": "moving"}]),

@@ -51,7 +51,7 @@ class Server:
 
     def http(self, **options: Any) -> httpx.Client:
         trust = ssl.create_default_context(cafile=str(self.certificate))
-        return httpx.Client(base_url=self.url, verify=trust, timeout=300, **options)
+        return httpx.Client(base_url=self.url, verify=trust, timeout=120, **options)
 
     def client(self, key: str | None = None) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key or self.key, max_retries=0, http_client=self.http())
