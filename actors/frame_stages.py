@@ -56,24 +56,26 @@ class ScreenClassifier:
         classes: list[FrameClass] = []
         for found in classified(self._model, job.samples):
             classes += found
-        video = dataclasses.replace(job.video, classifier=self._model.name, screen_frames=tuple(classes))
-        try:
-            return Job(video=self._decided(video, [s.rested_s for s in job.samples]))
-        except RowError as error:
-            error.known = video
-            raise
+        return Job(video=self._decided(
+            dataclasses.replace(job.video, classifier=self._model.name, screen_frames=tuple(classes)),
+            [s.rested_s for s in job.samples],
+        ))  # fmt: skip
 
     def _decided(self, video: Video, rested_s: list[float]) -> Video:
         classes, settings = video.screen_frames, self._config.narrative
-        domain, share = choose_domain(classes, self._config.classifier)
-        times = [c.time_s for c in classes]
-        medical = [is_positive(c, domain, self._config.classifier) for c in classes]
-        if domain.is_static:
-            narrative = streak_share(rested_s, medical, settings)
-        else:
-            narrative = spoken_share(times, medical, classes[-1].until_s, video.speech, settings)
-        check_narrative(domain, narrative, settings)
-        return dataclasses.replace(video, domain=domain, domain_share=share, narrative_share=narrative)
+        try:
+            domain, share = choose_domain(classes, self._config.classifier)
+            medical = [is_positive(c, domain, self._config.classifier) for c in classes]
+            if domain.is_static:
+                narrative = streak_share(rested_s, medical, settings)
+            else:
+                narrative = spoken_share([c.time_s for c in classes], medical, classes[-1].until_s, video.speech, settings)
+            video = dataclasses.replace(video, domain=domain, domain_share=share, narrative_share=narrative)
+            check_narrative(domain, narrative, settings)
+        except RowError as error:
+            error.known = video  # a rejected row too says what it was judged by
+            raise
+        return video
 
 
 class LookClassifier:

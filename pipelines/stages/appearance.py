@@ -16,9 +16,13 @@ _EVIDENCE = 0.25
 """By so much a sample must match better than its background, which has no cursor there."""
 _STANDS_OUT = 0.7
 """A place holds a resting cursor if it is this much more like the cursor than like its surroundings."""
+_FAINT = 6.0
+"""Grey levels: what stands out less is noise, whatever it is like."""
 _LEAST_TO_FIND_PX, _UNMISTAKABLE, _UNMISTAKABLE_IN_BUSY, _SECOND = 16, 0.58, 0.75, 0.72
 """A cursor of so many pixels may be found anywhere, if it fits so well (better still where captions come and go), and so
 much better than the next best place."""
+_DIFFERS = 12.0
+"""Mean grey levels by which two pictures differ around a place: else what is there may be part of both."""
 _CONSTANT, _CHANGES = 10.0, 2.5
 """Grey levels that a pixel may waver, and how many times as much its background must, to be the cursor's own."""
 _EXPLAINED = 0.6
@@ -116,16 +120,17 @@ class Appearance:
         if shown.shape[0] < height or shown.shape[1] < width:
             return -1.0, x, y
         patch = shown.astype(np.float32)
-        behind = np.full_like(patch, np.median(patch)) if background is None else background[part].astype(np.float32)
+        behind = np.full_like(patch, _ground(patch)) if background is None else background[part].astype(np.float32)
         best = (-1.0, x, y)
         for own, through in ((self.own, self.through), (self.seen, 0.0)):
             off, dx, dy = self._fit(patch - through * behind, own)
             place = (slice(dy, dy + height), slice(dx, dx + width))
+            stands = self._flat(patch[place])
             if background is None:
-                holds = off <= stands_out * self._flat(patch[place])
+                holds = stands >= _FAINT and off <= stands_out * stands
             else:
                 holds = self._off((1 - through) * behind[place], own) - off >= _EVIDENCE * self.spread
-                holds = holds and (through > 0 or off <= self._flat(patch[place]))  # a bare bright place is no cursor
+                holds = holds and (through > 0 or max(off, _FAINT) <= stands)  # a bare bright place is no cursor
             if holds:
                 best = max(best, (1 - off / self.spread, x0 + dx, y0 + dy))
         return best
@@ -163,6 +168,23 @@ class Appearance:
         least_score = _UNMISTAKABLE_IN_BUSY if busy else _UNMISTAKABLE
         return (score, x, y) if score >= least_score and least < _SECOND * second else None
 
+    def find_both(self, one: np.ndarray, other: np.ndarray) -> tuple[int, int] | None:
+        """The one place that holds the cursor in two pictures which are not alike around it: x, y."""
+        import cv2
+
+        if self.mask.sum() < _LEAST_TO_FIND_PX or one.shape != other.shape:
+            return None
+        height, width = self.shape
+        squares = np.maximum(*(cv2.matchTemplate(p.astype(np.float32), self.seen, cv2.TM_SQDIFF, mask=self.mask)
+                               for p in (one, other)))  # fmt: skip
+        around = cv2.blur(cv2.absdiff(one, other).astype(np.float32), (3 * width, 3 * height))
+        top, left = height // 2, width // 2
+        same = around[top : top + squares.shape[0], left : left + squares.shape[1]] < _DIFFERS
+        squares[same] = np.inf
+        least, _, (x, y), _ = cv2.minMaxLoc(squares)
+        squares[max(0, y - height) : y + height, max(0, x - width) : x + width] = np.inf
+        return (x, y) if least < _SECOND * float(squares.min()) else None
+
     def resembles(self, other: "Appearance") -> bool:
         """Whether both may be one cursor, by size."""
         return all(abs(p - q) <= _SIZE_SLACK_PX or max(p, q) <= _NEARLY * min(p, q)
@@ -195,6 +217,11 @@ class Appearance:
             return None
         slack = max(abs(c.height - height), abs(c.width - width)) // 2 + _SLACK_PX
         return c.x + (c.width - width) // 2, c.y + (c.height - height) // 2, slack
+
+
+def _ground(patch: np.ndarray) -> float:
+    """What the cursor lies on, where nothing else is known of it: a marker's disc fills nearly all of its patch."""
+    return float(np.median(np.concatenate([patch[0], patch[-1], patch[1:-1, 0], patch[1:-1, -1]])))
 
 
 def _through(luma: np.ndarray, behind: np.ndarray) -> float:
@@ -283,6 +310,15 @@ class Looks:
             found = a.find(luma, quiet)
             if found is not None:
                 best = _better(best, a, found)
+        return best
+
+    def find_both(self, one: np.ndarray, other: np.ndarray) -> Match | None:
+        """The one place that holds the cursor in two pictures which are not alike around it, as sure as in the less sure."""
+        best: Match | None = None
+        for a in self.appearances:
+            place = a.find_both(one, other)
+            if place is not None:
+                best = _better(best, a, min(a.match(p, None, *place, 1) for p in (one, other)))
         return best
 
 

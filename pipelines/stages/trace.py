@@ -9,15 +9,16 @@ also where the cursor stayed and nothing differs any more, and in the pictures b
 import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pipelines.schema import CursorState, Trace, TracePoint
-from pipelines.stages.appearance import MIN_ENERGY, MIN_SPREAD, Appearance, Looks
+from pipelines.stages import outline
+from pipelines.stages.appearance import MIN_ENERGY, MIN_SPREAD, Appearance, Looks, Match
 from pipelines.stages.beside import Beside
 from pipelines.stages.candidates import Seen, candidates, candidates_again, merged, recurring, sightings, unit
-from pipelines.stages.follow import FOUND, Spot, cleaned, follow, limits
+from pipelines.stages.follow import FOUND, Spot, cleaned, follow, limits, near_any
 from pipelines.stages.stable import temporal_median
 from pipelines.stages.windows import Window
 
@@ -33,6 +34,11 @@ _SAME_PLACE = 0.95
 """Where it was a moment later, it need not stand out much from its surroundings."""
 _MAX_WINDOWS, _BACK_PX = 16, 12
 """So many windows can be looked at again; so far, pixels, it may have gone before it was first recognised."""
+_SAME_PX = 2
+_HARDLY = 0.25
+"""A window in which it was found for less of the samples is looked at once more, for a cursor that lies still in it."""
+_SURER = 0.1
+"""A place from which it goes on is taken for another one where it only lies, if it is not so much less like the cursor."""
 _NEAR_S, _STIRS = 0.25, 1.0
 
 
@@ -54,6 +60,18 @@ class Part:
     @spots.setter
     def spots(self, spots: Sequence[Spot]) -> None:
         self.numbers = np.array([(s.time_s, s.x, s.y, s.score) for s in spots]).reshape(-1, 4)
+
+
+    @property
+    def hardly(self) -> bool:
+        """Whether it was found for too little of the window to be believed where it could lie still somewhere else."""
+        assert self.window is not None
+        return len(self.numbers) < _HARDLY * self.window.count
+
+    @property
+    def lies(self) -> bool:
+        """Whether it was found, at one place only."""
+        return len(self.numbers) > 0 and bool(np.ptp(self.numbers[:, 1:3], axis=0).max() <= _SAME_PX)
 
 
 @dataclass(slots=True)
@@ -111,29 +129,105 @@ class Pointer:
             last, before = (part.spots[-1] if part.spots else last), window.background
         following: Spot | None = None
         for part in reversed(self.parts):
-            if not part.spots and following is not None:
-                part.spots = self._parked(part, following)
-            following = part.spots[0] if part.spots else following
+            if following is not None:
+                parked = self._parked(part, following)
+                if parked:
+                    part.spots = parked
+            following = part.spots[0] if not part.hardly else following
+        self._left_lying()
+        self._still()
         self.last = last
 
     def _parked(self, part: Part, following: Spot) -> list[Spot]:
-        """Where it may have rested before it was recognised at `following`."""
-        window = part.window
+        """Where it may have rested before it was recognised at `following`; empty to leave what was found."""
+        window, place = part.window, (following.x, following.y)
         assert window is not None
-        found = self.looks.at(window.background, None, following.x, following.y, 1, _SAME_PLACE)
+        elsewhere = part.lies and not near_any(part.spots[0], [following], _BACK_PX)
+        if not (part.hardly or elsewhere):
+            return []
+        found = self.looks.at(window.background, None, *place, 1, _SAME_PLACE)
         if found is None or found.score < FOUND:
-            found = self.looks.at(window.background, None, following.x, following.y, _BACK_PX)
-        if found is None or found.score < FOUND:
+            found = self.looks.at(window.background, None, *place, _BACK_PX)
+        if elsewhere and found is not None and found.score < float(part.numbers[:, 3].mean()) - _SURER:
+            return []
+        if not elsewhere and (found is None or found.score < FOUND):
             found = self.looks.find(window.background, window.quiet)
         if found is None or found.score < FOUND:
             return []
-        spot = Spot.of(window.times[0], found)
+        spots = self._resting(window, found)
+        return spots if len(spots) >= len(part.numbers) else []
+
+    def _resting(self, window: Window, found: Match) -> list[Spot]:
+        """The window's own samples that show it there."""
         spots = []
         for time_s, luma in list(zip(window.times, window.lumas(), strict=True))[: window.count]:
-            match = self.looks.at(luma, None, spot.x, spot.y, 1, _SAME_PLACE)
+            match = self.looks.at(luma, None, found.x, found.y, 1, _SAME_PLACE)
             if match is not None and match.score >= FOUND - _PROBE_SLACK:
-                spots.append(replace(spot, time_s=time_s))
+                spots.append(Spot.of(time_s, found))
         return spots
+
+    def _left_lying(self) -> None:
+        """Where it lies in two pictures, one after the other, and was not found in either."""
+        for one, other in itertools.pairwise(self.parts):
+            assert one.window is not None
+            assert other.window is not None
+            if other.first and one.hardly and other.hardly:
+                found = self.looks.find_both(one.window.background, other.window.background)
+                if found is not None and found.score >= FOUND and not self._elsewhere(found.x, found.y):
+                    one.spots, other.spots = (self._resting(w, found) for w in (one.window, other.window))
+
+    def _still(self) -> None:
+        """Where it may lie through whole windows on a ground on which it looks otherwise: by its outline."""
+        for parts in (list(self.parts), list(reversed(self.parts))):
+            near: Spot | None = None
+            for part in parts:
+                window = part.window
+                assert window is not None
+                if part.hardly:
+                    lying = self._lying(window, near)
+                    if len(lying) > max(len(part.numbers), window.count / 2):
+                        part.spots = lying
+                elif part.lies:
+                    self._confirm(part, window)
+                if not part.hardly:
+                    near = part.spots[-1 if parts[0] is self.parts[0] else 0]
+
+    def _lying(self, window: Window, near: Spot | None) -> list[Spot]:
+        """The cursor by its outline, near to where it was before or is next, or where nothing else is like it."""
+        thing = None
+        if near is not None:
+            thing = outline.expected(self.looks, window.background, window.quiet, (near.x, near.y), _BACK_PX)
+        if thing is None:
+            thing = outline.unmistakable(self.looks, window.background, window.quiet)
+        if thing is None or self._elsewhere(thing.x, thing.y):
+            return []
+        own = list(zip(window.times, window.lumas(), strict=True))[: window.count]
+        return [Spot(t, thing.x, thing.y, thing.likeness) for t, luma in own if thing.shown_in(luma, window.background)]
+
+    def _confirm(self, part: Part, window: Window) -> None:
+        """A place where it only rests is surer if its outline is there too, and none if that is part of the pictures."""
+        x, y = part.numbers[0, 1:3].tolist()
+        thing = outline.expected(self.looks, window.background, window.quiet, (x, y), _SAME_PX)
+        if thing is None:
+            return
+        if self._elsewhere(thing.x, thing.y):
+            part.spots = []
+        else:
+            part.numbers[:, 3] = np.maximum(part.numbers[:, 3], thing.likeness)
+
+    def _elsewhere(self, x: float, y: float) -> bool:
+        """Whether its outline is there while the cursor itself is mostly somewhere else."""
+        known = np.concatenate([part.numbers for part in self.parts])
+        for part in self.parts:
+            window = part.window
+            assert window is not None
+            at = known[(known[:, 0] >= window.times[0] - 1e-6) & (known[:, 0] <= window.times[-1] + 1e-6)]
+            far = np.maximum(np.abs(at[:, 1] - x), np.abs(at[:, 2] - y)) > self.looks.size
+            if far.sum() > len(window.times) / 2 and outline.expected(
+                self.looks, window.background, window.quiet, (x, y), _SAME_PX
+            ):
+                return True
+        return False
 
 
 def learned(seen: list[Seen]) -> Looks:

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from actors import frame_stages
-from actors.frame_stages import classified
-from pipelines.job import Sample
+from actors.frame_stages import ScreenClassifier, classified
+from pipelines import recipes
+from pipelines.errors import RowError
+from pipelines.job import Job, Sample
 from pipelines.media import to_jpeg
-from pipelines.schema import Domain
+from pipelines.schema import Domain, Reason, Video
 
 
 class ByBrightness:
@@ -37,3 +39,23 @@ def test_every_frame_is_classified_once_in_its_order(monkeypatch: pytest.MonkeyP
     assert [c.time_s for c in classes] == list(range(count))
     assert [c.domain for c in classes] == [Domain.CT if level == 200 else Domain.MRI for level in levels]
     assert all(size <= 6 for size in model.batches)
+
+
+@pytest.mark.parametrize("rested_s", [0.0, 60.0])
+def test_a_row_says_what_it_was_judged_by_rejected_or_not(monkeypatch: pytest.MonkeyPatch, rested_s: float) -> None:
+    class Model(ByBrightness):
+        name = "by brightness"
+
+    monkeypatch.setattr(frame_stages, "FrameClassifier", lambda *_, **__: Model())
+    bright = to_jpeg(np.full((8, 8, 3), 200, np.uint8))
+    samples = tuple(Sample(time_s=i, until_s=i + 1, jpeg=bright, rested_s=rested_s) for i in range(4))
+    work, job = ScreenClassifier(recipes.starter(), threads=1), Job(video=Video(video_id="v", uri="v"), samples=samples)
+    if rested_s:
+        video = work(job).video
+    else:
+        with pytest.raises(RowError) as rejected:
+            work(job)
+        assert rejected.value.reason is Reason.NOT_NARRATIVE
+        video = job.ended("classify", rejected.value).video
+    assert (video.domain, video.domain_share, video.narrative_share) == (Domain.CT, 1.0, 1.0 if rested_s else 0.0)
+    assert (len(video.screen_frames), video.classifier) == (4, "by brightness")

@@ -234,7 +234,7 @@ def _measured(case: Case, video: Video, config: Config) -> float | None:
 
 def shown(decisions: Sequence[Decision]) -> Any:
     """The table: right decisions by rule and distance, and by how much the measured value is wrong, where it is known: a
-    row that is not narrative keeps no share."""
+    video that another rule rejected first has none."""
     from rich.table import Table
 
     table = Table(title=f"The screen's decisions, {len(decisions)} films")
