@@ -313,12 +313,14 @@ class Looks:
         return best
 
     def find_both(self, one: np.ndarray, other: np.ndarray) -> Match | None:
-        """The one place that holds the cursor in two pictures which are not alike around it, as sure as in the less sure."""
+        """The one place that holds the cursor in two pictures which are not alike around it: either would say it alone."""
         best: Match | None = None
         for a in self.appearances:
             place = a.find_both(one, other)
             if place is not None:
-                best = _better(best, a, min(a.match(p, None, *place, 1) for p in (one, other)))
+                first, second = (a.match(p, None, *place, 1) for p in (one, other))
+                if min(first, second)[0] >= 0:
+                    best = _better(best, a, (1 - (1 - first[0]) * (1 - second[0]), *min(first, second)[1:]))
         return best
 
 

@@ -35,8 +35,11 @@ _SAME_PLACE = 0.95
 _MAX_WINDOWS, _BACK_PX = 16, 12
 """So many windows can be looked at again; so far, pixels, it may have gone before it was first recognised."""
 _SAME_PX = 2
-_HARDLY = 0.25
-"""A window in which it was found for less of the samples is looked at once more, for a cursor that lies still in it."""
+_HARDLY, _STRAY = 0.5, 0.1
+"""A window in which it was found for less of the samples is looked at once more, for a cursor that lies still in it; so few
+are stray ones."""
+_IN_BOTH = 0.75
+"""How sure two pictures together must be."""
 _SURER = 0.1
 """A place from which it goes on is taken for another one where it only lies, if it is not so much less like the cursor."""
 _NEAR_S, _STIRS = 0.25, 1.0
@@ -62,11 +65,22 @@ class Part:
         self.numbers = np.array([(s.time_s, s.x, s.y, s.score) for s in spots]).reshape(-1, 4)
 
 
+    def lie(self, spots: Sequence[Spot]) -> None:
+        """It lies there at those times; at others it stays where it was found."""
+        at = {s.time_s: s for s in (*self.spots, *spots)}
+        self.spots = [at[t] for t in sorted(at)]
+
     @property
     def hardly(self) -> bool:
         """Whether it was found for too little of the window to be believed where it could lie still somewhere else."""
         assert self.window is not None
         return len(self.numbers) < _HARDLY * self.window.count
+
+    @property
+    def believed(self) -> bool:
+        """Whether it was found often enough to be looked for where it was first or last."""
+        assert self.window is not None
+        return len(self.numbers) > 0 and len(self.numbers) >= _STRAY * self.window.count
 
     @property
     def lies(self) -> bool:
@@ -130,10 +144,8 @@ class Pointer:
         following: Spot | None = None
         for part in reversed(self.parts):
             if following is not None:
-                parked = self._parked(part, following)
-                if parked:
-                    part.spots = parked
-            following = part.spots[0] if not part.hardly else following
+                part.lie(self._parked(part, following))
+            following = part.spots[0] if part.believed else following
         self._left_lying()
         self._still()
         self.last = last
@@ -155,7 +167,7 @@ class Pointer:
         if found is None or found.score < FOUND:
             return []
         spots = self._resting(window, found)
-        return spots if len(spots) >= len(part.numbers) else []
+        return spots if not elsewhere or len(spots) >= _COVERED * len(part.numbers) else []
 
     def _resting(self, window: Window, found: Match) -> list[Spot]:
         """The window's own samples that show it there."""
@@ -173,8 +185,9 @@ class Pointer:
             assert other.window is not None
             if other.first and one.hardly and other.hardly:
                 found = self.looks.find_both(one.window.background, other.window.background)
-                if found is not None and found.score >= FOUND and not self._elsewhere(found.x, found.y):
-                    one.spots, other.spots = (self._resting(w, found) for w in (one.window, other.window))
+                if found is not None and found.score >= _IN_BOTH and not self._elsewhere(found.x, found.y):
+                    for part in (one, other):
+                        part.lie(self._resting(part.window, found))
 
     def _still(self) -> None:
         """Where it may lie through whole windows on a ground on which it looks otherwise: by its outline."""
@@ -185,11 +198,11 @@ class Pointer:
                 assert window is not None
                 if part.hardly:
                     lying = self._lying(window, near)
-                    if len(lying) > max(len(part.numbers), window.count / 2):
-                        part.spots = lying
+                    if len(lying) > window.count / 2:
+                        part.lie(lying)
                 elif part.lies:
                     self._confirm(part, window)
-                if not part.hardly:
+                if part.believed:
                     near = part.spots[-1 if parts[0] is self.parts[0] else 0]
 
     def _lying(self, window: Window, near: Spot | None) -> list[Spot]:
