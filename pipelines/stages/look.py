@@ -17,10 +17,11 @@ from pipelines.config import LookSettings
 from pipelines.schema import StableInterval, Trace
 from pipelines.stages.album import Album, Still
 from pipelines.stages.doubt import drop_doubtful
+from pipelines.stages.pointer import Pointer
 from pipelines.stages.scenes import FrameSampler, SceneDetector
 from pipelines.stages.stable import FrameStack, Rest, RestDetector, cursor_free
 from pipelines.stages.stretches import Moving, OpenRest, Sample, reduced, sharpness
-from pipelines.stages.trace import CursorTracer, Pointer
+from pipelines.stages.trace import CursorTracer
 
 __all__ = ["LookResult", "Picture", "Still", "look"]
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.config import LookSettings
+from pipelines.stages.pointer import Pointer
 from pipelines.stages.stable import FrameStack
-from pipelines.stages.trace import CursorTracer, Pointer
+from pipelines.stages.trace import CursorTracer
 
 
 @dataclass(slots=True)

@@ -8,7 +8,8 @@ import numpy as np
 from skimage import data
 
 from pipelines.schema import TracePoint
-from pipelines.stages.trace import CursorTracer, Pointer
+from pipelines.stages.pointer import Pointer
+from pipelines.stages.trace import CursorTracer
 
 HEIGHT, WIDTH = 540, 960
 ARROW = [

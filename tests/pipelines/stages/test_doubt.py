@@ -6,7 +6,8 @@ import pytest
 from pipelines.stages.appearance import Appearance, Looks
 from pipelines.stages.doubt import doubtful, drop_doubtful
 from pipelines.stages.follow import Spot
-from pipelines.stages.trace import CursorTracer, Part, Pointer
+from pipelines.stages.pointer import Part, Pointer
+from pipelines.stages.trace import CursorTracer
 
 
 def looks(pixels: int) -> Looks:

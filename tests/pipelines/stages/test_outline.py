@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.stages import outline
 from pipelines.stages.outline import Thing, expected, unmistakable
-from pipelines.stages.trace import Pointer
+from pipelines.stages.pointer import Pointer
 from tests.pipelines.stages.cursors import (
     Draw,
     Point,

@@ -5,7 +5,8 @@ import pytest
 
 from pipelines.schema import CursorState
 from pipelines.stages.appearance import Looks
-from pipelines.stages.trace import CursorTracer, Pointer
+from pipelines.stages.pointer import Pointer
+from pipelines.stages.trace import CursorTracer
 from tests.pipelines.stages.cursors import (
     Draw,
     Point,
