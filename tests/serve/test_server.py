@@ -163,10 +163,10 @@ def test_a_burst_for_which_there_is_room_is_not_refused(server: Server) -> None:
 
 def test_overload_is_answered_at_once_and_nothing_is_lost(server: Server) -> None:
     running = [
-        iter(ask(server, f"stream {i}", max_tokens=250, stream=True, extra_body={"ignore_eos": True})) for i in range(4)
+        iter(ask(server, f"stream {i}", max_tokens=200, stream=True, extra_body={"ignore_eos": True})) for i in range(4)
     ]
     for stream in running:
-        next(stream)  # so all places are taken, for the seconds that 250 tokens last
+        next(stream)  # so all places are taken, for the seconds that 200 tokens last
     with ThreadPoolExecutor(12) as pool:
         asked = [pool.submit(attempt, server, number, 60) for number in range(12)]
         answers = [future.result() for future in as_completed(asked)]

@@ -17,7 +17,7 @@ from train.config import Pace
 from train.frame_tuning import run
 from train.frames import features_over
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.long]  # what it teaches is in test_frame_lesson.py, Ray's part in test_vlm.py
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,6 @@ def test_a_finished_run_does_nothing_and_another_is_refused(tuned):
         again(dataclasses.replace(config, seed=7))
 
 
-@pytest.mark.long
 def test_the_heads_features_do_not_depend_on_who_computes_them(ray_here):
     frames = [tiny_frames.drawing(seed, red=seed % 2 == 0) for seed in range(70)]
     with features_over((2, 2)) as features:

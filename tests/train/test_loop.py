@@ -10,10 +10,9 @@ from transformers import AutoModelForImageTextToText
 from pipelines.errors import UsageError
 from tests.train import tiny
 from tests.train.alone import Alone
-from train import checkpoint, index, log, sources
+from train import checkpoint, log, sources
 from train.config import LoraSettings, Rates, Stage
 from train.loop import train
-from train.run import plan, with_sources
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +26,6 @@ def data(tmp_path_factory):
     return sources.parse([f"talks={tiny.curated(base / 'out', 3, 3)}", f"chat={tiny.llava(base / 'llava', 6)}"])
 
 
-def jobs(out, data, config):
-    config = with_sources(config, data)
-    encode = tiny.encoder(config.model, config.data.max_tokens)
-    contents = index.build(index.Store(str(out)), ((s.name, sources.samples(s, 0.0)) for s in data), encode)
-    return plan(str(out), config, contents)
-
-
 def weights(out, *parts):
     model = AutoModelForImageTextToText.from_pretrained(out.joinpath(*(parts or ("model",))))
     return dict(model.state_dict())
@@ -44,7 +36,7 @@ def whole(folder, data, tmp_path_factory):
     """A run that nothing interrupts: two epochs."""
     out = tmp_path_factory.mktemp("whole")
     stage = Stage(rates=tiny.RATES, batch_packs=1, epochs=2)
-    (job,) = jobs(out, data, tiny.config(folder, stage=stage))
+    (job,) = tiny.jobs(out, data, tiny.config(folder, stage=stage))
     worker = Alone(out / "kept")
     assert train(job, worker)
     return out, job, worker
@@ -78,7 +70,7 @@ def test_the_model_is_a_plain_folder_that_learned(whole, folder):
 @pytest.mark.parametrize("how", ["leave", "die"])
 def test_interrupted_it_goes_on_as_if_nothing_had_been(whole, data, folder, tmp_path, how):
     _, job, _ = whole
-    job = jobs(tmp_path, data, tiny.config(folder, stage=job.config.stages["all"]))[0]
+    job = tiny.jobs(tmp_path, data, tiny.config(folder, stage=job.config.stages["all"]))[0]
     if how == "leave":
         assert not train(job, Alone(tmp_path / "kept", leave_at=3))
     else:  # in the fourth step, two behind the last checkpoint
@@ -99,7 +91,7 @@ def test_interrupted_it_goes_on_as_if_nothing_had_been(whole, data, folder, tmp_
 
 def test_lora_learns_adapters_only_and_merges(data, folder, tmp_path, monkeypatch):
     stage = Stage(rates=Rates(language=1e-2), lora=LoraSettings(rank=4, alpha=8, dropout=0.1), batch_packs=2, max_steps=3)
-    (job,) = jobs(tmp_path, data, tiny.config(folder, stage=stage))
+    (job,) = tiny.jobs(tmp_path, data, tiny.config(folder, stage=stage))
     kept = {}
     real = checkpoint.learned
 
@@ -133,7 +125,7 @@ def test_dropout_falls_the_same_after_an_interruption(data, folder, tmp_path):
     stage = Stage(rates=Rates(language=1e-2), lora=LoraSettings(rank=4, alpha=8, dropout=0.5), batch_packs=1, max_steps=4)
     ends = []
     for name, leave_at in (("whole", None), ("interrupted", 2)):
-        (job,) = jobs(tmp_path / name, data, tiny.config(folder, stage=stage))
+        (job,) = tiny.jobs(tmp_path / name, data, tiny.config(folder, stage=stage))
         torch.manual_seed(len(ends))  # whatever randomness the process comes with
         if leave_at:
             assert not train(job, Alone(tmp_path / name / "kept", leave_at=leave_at))
@@ -170,7 +162,7 @@ def test_stages_follow_one_another(data, folder, tmp_path):
             "text": Stage(kinds=("text",), rates=Rates(language=1e-2), batch_packs=1, max_steps=1),
         },
     )
-    first, second = jobs(tmp_path, data, config)
+    first, second = tiny.jobs(tmp_path, data, config)
     assert train(first, Alone(tmp_path / "kept1"))
     assert train(second, Alone(tmp_path / "kept2"))
     start = dict(AutoModelForImageTextToText.from_pretrained(folder).state_dict())
@@ -187,4 +179,4 @@ def test_stages_follow_one_another(data, folder, tmp_path):
 def test_a_stage_without_samples_is_named(data, folder, tmp_path):
     stage = Stage(kinds=("video",), rates=tiny.RATES)
     with pytest.raises(UsageError, match="Stage all learns from video"):
-        jobs(tmp_path, data, tiny.config(folder, stage=stage))
+        tiny.jobs(tmp_path, data, tiny.config(folder, stage=stage))

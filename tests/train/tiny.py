@@ -1,14 +1,20 @@
 """A Qwen2-VL of the starter's words and almost no weights, and little datasets: training in seconds."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 
+from pipelines.store import Store
 from tests.pipelines import datasets
+from train import index, sources
+from train.account import Job
 from train.chat import Encoder, load_processor, marks
 from train.config import DataSettings, Rates, RunSettings, Stage, TrainConfig, VisionSettings
+from train.run import plan, with_sources
+from train.sources import Source
 from train.starter_vlm import VOCABULARY, starter_vlm
 
 VISION = VisionSettings(image_max_tokens=16, video_max_tokens=32, max_frames=8)
@@ -81,4 +87,12 @@ def config(folder: str, *, stage: Stage | None = None, **run: object) -> TrainCo
     )
 
 
-__all__ = ["RATES", "VISION", "config", "curated", "encoder", "llava", "marks", "model"]
+def jobs(out: Path, data: Sequence[Source], given: TrainConfig) -> tuple[Job, ...]:
+    """The stages of a run over the data, indexed in `out`."""
+    given = with_sources(given, data)
+    encode = encoder(given.model, given.data.max_tokens)
+    contents = index.build(Store(str(out)), ((s.name, sources.samples(s, 0.0)) for s in data), encode)
+    return tuple(plan(str(out), given, contents))
+
+
+__all__ = ["RATES", "VISION", "config", "curated", "encoder", "jobs", "llava", "marks", "model"]
