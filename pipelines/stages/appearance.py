@@ -14,7 +14,7 @@ from pipelines.stages.hot_spot import hot_spot
 
 _EVIDENCE = 0.25
 """By so much a sample must match better than its background, which has no cursor there."""
-_STANDS_OUT = 0.7
+STANDS_OUT = 0.7
 """A place holds a resting cursor if it is this much more like the cursor than like its surroundings."""
 _FAINT = 6.0
 """Grey levels: what stands out less is noise, whatever it is like."""
@@ -106,7 +106,7 @@ class Appearance:
         return Appearance(own, seen_there, mask, through, max(12.0, spread), hot_spot(strength, mask))
 
     def match(
-        self, luma: np.ndarray, background: np.ndarray | None, x: int, y: int, slack: int, stands_out: float = _STANDS_OUT
+        self, luma: np.ndarray, background: np.ndarray | None, x: int, y: int, slack: int, stands_out: float = STANDS_OUT
     ) -> tuple[float, int, int]:
         """How well the picture shows the cursor with its corner within `slack` of (x, y): score (1 perfect), x, y.
 
@@ -243,89 +243,3 @@ def _aligned(seen: Seen, guide: np.ndarray) -> tuple[slice, slice] | None:
         return None
     _, _, (x, y), _ = cv2.minMaxLoc(cv2.matchTemplate(soft(patch), soft(guide), cv2.TM_SQDIFF))
     return slice(y, y + guide.shape[0]), slice(x, x + guide.shape[1])
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A place that shows the cursor: its hot spot, pixels of the finer luma, and how well (1 perfect)."""
-
-    score: float
-    x: float
-    y: float
-
-
-class Looks:
-    """One cursor as it appears on different backgrounds: of a white line with dark edges each shows another part."""
-
-    def __init__(self) -> None:
-        self.appearances: list[Appearance] = []
-
-    @property
-    def size(self) -> int:
-        """Its longer edge, pixels of the finer luma; 0 while nothing is known."""
-        return max((max(a.shape) for a in self.appearances), default=0)
-
-    def resembles(self, other: "Looks") -> bool:
-        """Whether both are of one cursor: of one size, and nothing more is known here."""
-        mine, others = self.appearances, other.appearances
-        if not mine or not others:
-            return not mine and not others
-        return len(mine) <= len(others) and all(any(a.resembles(b) and a.agrees(b) for b in others) for a in mine)
-
-    def part(self, x: float, y: float) -> tuple[slice, slice]:
-        """Rows and columns that the cursor covers with its hot spot at (x, y)."""
-        first = self.appearances[0]
-        (height, width), left, top = first.shape, round(x - first.hot[0]), round(y - first.hot[1])
-        return slice(max(0, top - 2), top + height + 2), slice(max(0, left - 2), left + width + 2)
-
-    def at(
-        self,
-        luma: np.ndarray,
-        background: np.ndarray | None,
-        x: float,
-        y: float,
-        slack: int,
-        stands_out: float = _STANDS_OUT,
-    ) -> Match | None:
-        """The best match with the hot spot within `slack` of (x, y)."""
-        best: Match | None = None
-        for a in self.appearances:
-            corner = round(x - a.hot[0]), round(y - a.hot[1])
-            best = _better(best, a, a.match(luma, background, *corner, slack, stands_out))
-        return best
-
-    def of(self, c: Candidate, luma: np.ndarray, background: np.ndarray) -> Match | None:
-        """The best match around a component."""
-        best: Match | None = None
-        for a in self.appearances:
-            place = a.place(c)
-            if place is not None:
-                best = _better(best, a, a.match(luma, background, *place))
-        return best
-
-    def find(self, luma: np.ndarray, quiet: np.ndarray) -> Match | None:
-        """The one place in a whole picture that holds the cursor, if it is unmistakable."""
-        best: Match | None = None
-        for a in self.appearances:
-            found = a.find(luma, quiet)
-            if found is not None:
-                best = _better(best, a, found)
-        return best
-
-    def find_both(self, one: np.ndarray, other: np.ndarray) -> Match | None:
-        """The one place that holds the cursor in two pictures which are not alike around it: either would say it alone."""
-        best: Match | None = None
-        for a in self.appearances:
-            place = a.find_both(one, other)
-            if place is not None:
-                first, second = (a.match(p, None, *place, 1) for p in (one, other))
-                if min(first, second)[0] >= 0:
-                    best = _better(best, a, (1 - (1 - first[0]) * (1 - second[0]), *min(first, second)[1:]))
-        return best
-
-
-def _better(best: Match | None, a: Appearance, found: tuple[float, int, int]) -> Match | None:
-    score, x, y = found
-    if score < 0 or (best is not None and best.score >= score):
-        return best
-    return Match(score, x + a.hot[0], y + a.hot[1])

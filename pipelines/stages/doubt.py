@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.stages.appearance import Looks
 from pipelines.stages.candidates import SPEED_SHARE, STEP_S
 from pipelines.stages.follow import Spot, near_any
+from pipelines.stages.looks import Looks
 from pipelines.stages.trace import CursorTracer
 
 _MANY_PX = 48

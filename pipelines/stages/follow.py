@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipelines.stages.appearance import Looks, Match
 from pipelines.stages.candidates import Candidate, Part, candidates
+from pipelines.stages.looks import Looks, Match
 from pipelines.stages.stable import temporal_median
 
 _NOISE_FLOOR, _NOISE_FACTOR = 10.0, 4.0

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.stages.appearance import Appearance, Looks
+from pipelines.stages.appearance import Appearance
 from pipelines.stages.candidates import MIN_AREA_PX
+from pipelines.stages.looks import Looks
 
 _STANDS_OUT, _WAVERS = 14.0, 4.0
 """A pixel belongs to a thing if it differs from the ground by so many grey levels, and so many times the ground's own."""

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipelines.stages import outline
-from pipelines.stages.appearance import MIN_ENERGY, MIN_SPREAD, Appearance, Looks, Match
+from pipelines.stages.appearance import MIN_ENERGY, MIN_SPREAD, Appearance
 from pipelines.stages.beside import Beside
 from pipelines.stages.candidates import Seen, candidates_again, merged, recurring
 from pipelines.stages.follow import FOUND, Spot, cleaned, follow, near_any
+from pipelines.stages.looks import Looks, Match
 from pipelines.stages.windows import Window
 
 _SIGHTINGS, _MOST_APPEARANCES = 192, 4

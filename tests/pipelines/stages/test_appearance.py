@@ -5,9 +5,10 @@ import functools
 import numpy as np
 import pytest
 
-from pipelines.stages.appearance import Appearance, Looks
+from pipelines.stages.appearance import Appearance
 from pipelines.stages.candidates import Candidate, Seen, candidates, sightings
 from pipelines.stages.follow import FOUND, SURE
+from pipelines.stages.looks import Looks
 from tests.pipelines.stages.cursors import Draw, draw_arrow, draw_cross, draw_disc, draw_veil, lumas, path, tissue
 
 WHOLE = np.full(tissue().shape, 255, np.uint8)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from pipelines.stages.appearance import Appearance, Looks
+from pipelines.stages.appearance import Appearance
 from pipelines.stages.doubt import doubtful, drop_doubtful
 from pipelines.stages.follow import Spot
+from pipelines.stages.looks import Looks
 from pipelines.stages.pointer import Part, Pointer
 from pipelines.stages.trace import CursorTracer
 

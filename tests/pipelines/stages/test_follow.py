@@ -4,9 +4,10 @@ import functools
 
 import numpy as np
 
-from pipelines.stages.appearance import Appearance, Looks
+from pipelines.stages.appearance import Appearance
 from pipelines.stages.candidates import candidates, sightings
 from pipelines.stages.follow import FOUND, SURE, Spot, cleaned, follow, limits, unchanged
+from pipelines.stages.looks import Looks
 from pipelines.stages.stable import temporal_median
 from tests.pipelines.stages.cursors import Point, draw_arrow, lumas, path, tissue, way
 

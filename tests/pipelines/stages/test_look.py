@@ -189,7 +189,7 @@ def test_max_images_keeps_the_longest_rests() -> None:
 def test_what_is_held_does_not_grow_with_the_length(monkeypatch: pytest.MonkeyPatch) -> None:
     import tracemalloc
 
-    monkeypatch.setattr("pipelines.stages.trace._MAX_WINDOWS", 2)  # full after 8 s, as 16 of 12 s are after 3 minutes
+    monkeypatch.setattr("pipelines.stages.pointer._MAX_WINDOWS", 2)  # full after 8 s, as 16 of 12 s are after 3 minutes
     def peak(seconds: float) -> int:
         tracemalloc.start()
         run(lambda t: with_cursor(picture("retina"), *cursor_at(t)), seconds, settings=settings)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipelines.stages import outline
-from pipelines.stages.appearance import Looks
+from pipelines.stages.looks import Looks
 from pipelines.stages.outline import Thing, expected, unmistakable
 from pipelines.stages.pointer import Pointer
 from tests.pipelines.stages.cursors import (

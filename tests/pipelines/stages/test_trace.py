@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipelines.schema import CursorState
-from pipelines.stages.appearance import Looks
+from pipelines.stages.looks import Looks
 from pipelines.stages.pointer import Pointer
 from pipelines.stages.trace import CursorTracer
 from tests.pipelines.stages.cursors import (
