@@ -17,6 +17,9 @@ _STANDS_OUT, _WAVERS = 14.0, 4.0
 _EDGE_PX = 2
 """A cursor's edge, which does not show on every ground: so much larger or smaller than what was learned it may be."""
 _SIZE_SLACK = 0.15
+"""Share by which its longer edge may differ beside that."""
+_SHOWN = 0.35
+"""Share of its contrast by which a sample may differ where it is on show."""
 _APART = 0.03
 """Share of the pixels around a thing that may differ from the ground too."""
 _SAME_OUTLINE = 0.75
@@ -42,7 +45,7 @@ class Thing:
     def shown_in(self, luma: np.ndarray, picture: np.ndarray) -> bool:
         """Whether a sample shows it as the `picture` does."""
         here = np.abs(luma[self.place].astype(np.float32) - picture[self.place])[self.pixels]
-        return bool(here.mean() < 0.35 * self.contrast)
+        return bool(here.mean() < _SHOWN * self.contrast)
 
 
 def things(looks: Looks, picture: np.ndarray, quiet: np.ndarray, near: tuple[float, float] | None = None) -> list[Thing]:

@@ -31,6 +31,7 @@ _SAME_PLACE = 0.95
 _MAX_WINDOWS, _BACK_PX = 16, 12
 """So many windows can be looked at again; so far, pixels, it may have gone before it was first recognised."""
 _SAME_PX = 2
+"""A match wavers no further."""
 _HARDLY, _STRAY = 0.5, 0.1
 """A window in which it was found for less of the samples is looked at once more, for a cursor that lies still in it; so few
 are stray ones."""
@@ -166,7 +167,7 @@ class Pointer:
     def _resting(self, window: Window, found: Match) -> list[Spot]:
         """The window's own samples that show it there."""
         spots = []
-        for time_s, luma in list(zip(window.times, window.lumas(), strict=True))[: window.count]:
+        for time_s, luma in window.own():
             match = self.looks.at(luma, None, found.x, found.y, 1, _SAME_PLACE)
             if match is not None and match.score >= FOUND - _PROBE_SLACK:
                 spots.append(Spot.of(time_s, found))
@@ -186,7 +187,7 @@ class Pointer:
 
     def _still(self) -> None:
         """Where it may lie through whole windows on a ground on which it looks otherwise: by its outline."""
-        for parts in (list(self.parts), list(reversed(self.parts))):
+        for parts, nearest in ((iter(self.parts), -1), (reversed(self.parts), 0)):
             near: Spot | None = None
             for part in parts:
                 window = part.window
@@ -198,7 +199,7 @@ class Pointer:
                 elif part.lies:
                     self._confirm(part, window)
                 if part.believed:
-                    near = part.spots[-1 if parts[0] is self.parts[0] else 0]
+                    near = part.spots[nearest]
 
     def _lying(self, window: Window, near: Spot | None) -> list[Spot]:
         """The cursor by its outline, near to where it was before or is next, or where nothing else is like it."""
@@ -209,8 +210,8 @@ class Pointer:
             thing = outline.unmistakable(self.looks, window.background, window.quiet)
         if thing is None or self._elsewhere(thing.x, thing.y):
             return []
-        own = list(zip(window.times, window.lumas(), strict=True))[: window.count]
-        return [Spot(t, thing.x, thing.y, thing.likeness) for t, luma in own if thing.shown_in(luma, window.background)]
+        return [Spot(time_s, thing.x, thing.y, thing.likeness) for time_s, luma in window.own()
+                if thing.shown_in(luma, window.background)]  # fmt: skip
 
     def _confirm(self, part: Part, window: Window) -> None:
         """A place where it only rests is surer if its outline is there too, and none if that is part of the pictures."""

@@ -3,6 +3,7 @@
 So what was seen can be looked at again when more is known of the cursor, for a few megabytes a minute.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,11 @@ class Window:
     def lumas(self) -> list[np.ndarray]:
         """The samples again (h, w) uint8; where they hardly differed from the background, the background."""
         return [self._luma(which, pixels) for which, pixels in self.tiles]
+
+    def own(self) -> Iterator[tuple[float, np.ndarray]]:
+        """Times and samples of this window's own, one held at a time."""
+        for time_s, tiles in zip(self.times[: self.count], self.tiles, strict=False):
+            yield time_s, self._luma(*tiles)
 
     def _luma(self, which: np.ndarray, pixels: np.ndarray) -> np.ndarray:
         height, width = self.background.shape
