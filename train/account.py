@@ -8,9 +8,10 @@ from typing import Any, Protocol
 from pipelines.errors import EnvironmentFault
 from train.checkpoint import State
 from train.config import Pace, RunSettings, TrainConfig
+from train.flops import peak_flops
 from train.index import Stream
 from train.log import Step
-from train.model import Means, peak_flops
+from train.model import Means
 from train.sampler import Pack, Plan, Ref
 
 BYTES = 4
@@ -100,18 +101,20 @@ def check(key: str, refs: tuple[Ref, ...]) -> float:
 class Account:
     """What a step took and cost, summed over the workers, and checked against the plan."""
 
-    def __init__(self, job: Planned, workers: int, device: Any, found: Means, flops: float) -> None:
+    def __init__(self, job: Planned, workers: int, device: Any, found: Means) -> None:
         self._job, self._workers, self._device = job, workers, device
-        self._flops, self._peak = flops, peak_flops(found.device)
+        self._peak = peak_flops(found.device)
         self._last = time.monotonic()
 
     def begin(self, targets: int) -> None:
         """A step that learns `targets` tokens begins."""
         self._targets, self._loss, self._taken, self._tokens, self._learned = targets, 0.0, 0.0, 0, 0
+        self._flops = 0.0
 
-    def took(self, loss: float, pack: Pack, batch: Counted) -> None:
+    def took(self, loss: float, pack: Pack, batch: Counted, flops: float) -> None:
         """This worker learned a pack."""
         self._loss += loss
+        self._flops += flops
         self._taken += check("", pack.refs)
         self._tokens += batch.tokens
         self._learned += batch.targets
@@ -126,11 +129,12 @@ class Account:
         import torch.distributed as dist
 
         told = (float(notice is not None), float(notice == "leave"))
-        sums = torch.tensor([self._loss, self._taken, self._tokens, self._learned, *told], dtype=torch.float64)
+        took = (self._taken, self._tokens, self._learned, self._flops)
+        sums = torch.tensor([self._loss, *took, *told], dtype=torch.float64)
         if dist.is_initialized():
             sums = sums.to(self._device)
             dist.all_reduce(sums)
-        loss, taken, tokens, learned, any_told, any_leave = sums.tolist()
+        loss, taken, tokens, learned, self._all_flops, any_told, any_leave = sums.tolist()
         planned = sum(check("", pack.refs) for pack in chunk)
         if taken != planned or learned != self._targets:
             raise EnvironmentFault(f"A step of stage {self._job.stage} did not take its samples exactly once.")
@@ -143,7 +147,7 @@ class Account:
 
     def row(self, state: State, chunk: list[Pack], peaks: tuple[float, float]) -> Step:
         """What the log says of it; `peaks` are the highest learning rate and the gradient's norm."""
-        used = self._flops * self._all_tokens / self._seconds / self._workers
+        used = self._all_flops / self._seconds / self._workers
         return Step(
             stage=self._job.stage,
             step=state.step,

@@ -1,10 +1,12 @@
 """A pack of documents as one sequence of tensors: tokens, M-RoPE positions, pixels, and what is to be learned.
 
 Documents stand behind one another without padding. Each keeps its own positions, by the very function that generation
-uses, and transformers makes the block-diagonal mask (or FlashAttention's lengths) of the text positions that begin anew.
+uses. Attention stays within a document: SDPA by the block-diagonal mask that transformers makes of text positions that
+begin anew, FlashAttention by the documents' ends.
 """
 
 import collections
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,7 +38,10 @@ class Batch:
     """(targets,): ... and the token that each should predict."""
     vision: dict[str, Any]
     """Pixels and grids by the model's argument names; empty for text alone."""
-    documents: int
+    ends: Any
+    """(documents + 1,), int32: where each document begins, and the last one's end."""
+    longest: int
+    """Tokens of the longest document."""
 
     @property
     def tokens(self) -> int:
@@ -56,7 +61,7 @@ class Batch:
 
         return Batch(input_ids=moved(self.input_ids), position_ids=moved(self.position_ids), keep=moved(self.keep),
                      wanted=moved(self.wanted), vision={k: moved(v) for k, v in self.vision.items()},
-                     documents=self.documents)  # fmt: skip
+                     ends=moved(self.ends), longest=self.longest)  # fmt: skip
 
 
 class Collator:
@@ -96,7 +101,8 @@ class Collator:
             keep=torch.cat(keep),
             wanted=torch.cat(wanted),
             vision={name: torch.cat(parts) for name, parts in vision.items()},
-            documents=len(documents),
+            ends=torch.tensor([0, *itertools.accumulate(d.length for d in documents)], dtype=torch.int32),
+            longest=max(d.length for d in documents),
         )
 
     def positions(self, tokens: Any, vision: dict[str, Any]) -> Any:

@@ -162,7 +162,7 @@ class RunSettings:
     precision: str = "auto"
     """`auto`: bf16 where a GPU has it, else float32. Weights and optimiser are float32 in either case."""
     attention: str = "auto"
-    """`auto`: FlashAttention-2 where it is installed and a GPU is used with bf16, else SDPA."""
+    """`auto`: `flash` (FlashAttention-2, as PyTorch ships it) on a GPU of Ampere or later with bf16, else `sdpa`."""
     liger: bool = True
     """Liger kernels, where installed and on a GPU."""
     gradient_checkpointing: bool = True
@@ -180,7 +180,7 @@ class RunSettings:
     def __post_init__(self) -> None:
         one_of("run.parallel", self.parallel, ("ddp", "fsdp"))
         one_of("run.precision", self.precision, ("auto", "float32", "bf16"))
-        one_of("run.attention", self.attention, ("auto", "sdpa", "flash_attention_2"))
+        one_of("run.attention", self.attention, ("auto", "sdpa", "flash"))
         at_least("run.checkpoint_every_steps", self.checkpoint_every_steps, 1)
         at_least("run.keep_checkpoints", self.keep_checkpoints, 1)
         at_least("run.max_failures", self.max_failures, 0)

@@ -93,7 +93,7 @@ class FrameLesson:
         self._processor = load_processor(folder)
         self._model = load(folder, job.labels, job.config.seed)
         probe = self._pixels([np.zeros((64, 64, 3), np.uint8)])
-        self.flops = 3.0 * settle(self._model, probe)
+        self._flops = 3.0 * settle(self._model, probe)
         self.module = class_loss(self._model, job.class_weights, job.config.optimizer.label_smoothing)
 
     def line(self, workers: int) -> str:
@@ -144,6 +144,10 @@ class FrameLesson:
                 raise RowError(Reason.STAGE_ERROR, f"{row.path} could be read when the run began") from error
             shown.append(varied(rgb, self._job.config.data, np.random.default_rng(key)))
         return Pictures(pixels=self._pixels(shown), classes=torch.tensor([ref.stream for ref in pack.refs]))
+
+    def flops(self, batch: Pictures) -> float:
+        """A backward pass counts as two forward."""
+        return self._flops * batch.tokens
 
     def publish(self, weights: dict[str, Any]) -> None:
         """Write the model, with its classes' names and its image processor, to OUT/model."""

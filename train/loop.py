@@ -53,9 +53,6 @@ class Lesson(Protocol):
 
     module: Any
     """Takes a batch, gives the sum of its targets' losses."""
-    flops: float
-    """Of a token, forward and backward."""
-
     def line(self, workers: int) -> str:
         """What is computed with, for the log."""
 
@@ -70,6 +67,9 @@ class Lesson(Protocol):
 
     def batch(self, pack: Pack) -> Any:
         """A pack's samples, decoded: an `account.Counted` with `to(device)`."""
+
+    def flops(self, batch: Any) -> float:
+        """Floating-point operations of a batch, forward and backward."""
 
     def publish(self, weights: dict[str, Any]) -> None:
         """Make the model of what was learned; called by worker 0."""
@@ -93,7 +93,7 @@ def learn(job: Planned, worker: Worker, prepare: Callable[[Means], Lesson]) -> b
         state = checkpoint.restore(folder, module, optimizer) if folder is not None else State()
     log = Log(job.out, job.stage, state.step, job.total_steps) if worker.rank == 0 else None
     worker.say(f"{job.stage}: {lesson.line(worker.workers)}; from step {state.step} of {job.total_steps}")
-    account = Account(job, worker.workers, device, found, lesson.flops)
+    account = Account(job, worker.workers, device, found)
     module.train()
     saved_at, asked = state.step, False
     for chunk, batches in _step_batches(job, worker, lesson, state):
@@ -159,7 +159,7 @@ def _learn(job: Planned, worker: Worker, lesson: Lesson, module: Any, optimizer:
             loss = module(batch.to(device)) * float(counts)
             (loss * worker.workers / targets).backward()  # the exchange takes the workers' mean
         if counts:
-            account.took(float(loss.detach()), pack, batch)
+            account.took(float(loss.detach()), pack, batch, lesson.flops(batch))
     norm = torch.nn.utils.clip_grad_norm_([p for p in module.parameters() if p.requires_grad], job.pace.max_grad_norm)
     norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
     if not norm < float("inf"):

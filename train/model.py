@@ -11,10 +11,14 @@ import pyarrow.fs as pafs
 
 from pipelines.errors import UsageError
 from pipelines.store import Store
+from train.attention import FLASH, use_flash
 from train.batch import Batch
 from train.config import RunSettings, Stage
 from train.parts import freeze, with_adapters
 from train.starter_vlm import starter_vlm
+
+FLASH_CAPABILITY = (8, 0)
+"""Compute capability that FlashAttention-2 asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,7 @@ class Means:
 
     def line(self, workers: int) -> str:
         """For the log."""
-        attention = {"sdpa": "SDPA", "flash_attention_2": "FlashAttention-2"}[self.attention]
+        attention = {"sdpa": "SDPA", FLASH: "FlashAttention-2"}[self.attention]
         return (
             f"{workers} worker{'s' * (workers != 1)} on {self.device}: {self.precision}, {attention}, "
             f"{'DDP' if self.parallel == 'ddp' else 'FSDP2'}, "
@@ -49,13 +53,11 @@ def means(run: RunSettings) -> Means:
 
     gpu = torch.cuda.is_available()
     bf16 = gpu and torch.cuda.is_bf16_supported()
-    flash = importlib.util.find_spec("flash_attn") is not None
     precision = run.precision if run.precision != "auto" else "bf16" if bf16 else "float32"
-    attention = run.attention
-    if attention == "auto":
-        attention = "flash_attention_2" if gpu and flash and precision == "bf16" else "sdpa"
-    elif attention == "flash_attention_2" and not (gpu and flash and precision == "bf16"):
-        raise UsageError("run.attention=flash_attention_2 needs a GPU with bf16, and flash-attn installed.")
+    can_flash = gpu and precision == "bf16" and torch.cuda.get_device_capability() >= FLASH_CAPABILITY
+    if run.attention == "flash" and not can_flash:
+        raise UsageError("run.attention=flash needs bf16 on a GPU of NVIDIA's Ampere generation or later.")
+    attention = FLASH if can_flash and run.attention != "sdpa" else "sdpa"
     liger = run.liger and gpu and importlib.util.find_spec("liger_kernel") is not None
     device = torch.cuda.get_device_name() if gpu else "CPU"
     return Means(device=device, precision=precision, attention=attention, liger=liger, parallel=run.parallel,
@@ -85,7 +87,10 @@ def load(folder: str, attention: str = "sdpa") -> Any:
     kind = AutoConfig.from_pretrained(folder).model_type
     if kind != "qwen2_vl":
         raise UsageError(f"{folder} is a {kind}; `train vlm` trains Qwen2-VL.")
-    return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+    if attention == FLASH:
+        use_flash(model)
+    return model
 
 
 def prepared(folder: str, stage: Stage, found: Means, seed: int) -> Any:
@@ -124,7 +129,8 @@ def packed_loss(model: Any) -> Any:
         def forward(self, batch: Batch) -> Any:
             logits = self.model(
                 inputs_embeds=self._embedded(batch), position_ids=batch.position_ids, attention_mask=None, use_cache=False,
-                logits_to_keep=batch.keep,
+                logits_to_keep=batch.keep, cu_seq_lens_q=batch.ends, cu_seq_lens_k=batch.ends,
+                max_length_q=batch.longest, max_length_k=batch.longest,
             ).logits[0]  # fmt: skip
             return torch.nn.functional.cross_entropy(logits.float(), batch.wanted, reduction="sum")
 
@@ -185,17 +191,3 @@ def accumulating(module: Any, last: bool) -> Iterator[None]:
     if hasattr(module, "set_requires_gradient_sync"):  # FSDP2
         module.set_requires_gradient_sync(last)
     yield
-
-
-def flops_per_token(model: Any) -> float:
-    """Forward and backward, without attention's own: six for each parameter that is not an embedding."""
-    return 6.0 * float(sum(p.numel() for n, p in model.named_parameters() if "embed_tokens" not in n))
-
-
-PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "A10G": 70e12, "B200": 2250e12}
-"""Dense bf16, from NVIDIA's data sheets."""
-
-
-def peak_flops(device: str) -> float | None:
-    """Of one card; None where it is not known."""
-    return next((peak for name, peak in PEAK_FLOPS.items() if name in device.replace("-", " ").split()), None)

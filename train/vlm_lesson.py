@@ -7,9 +7,10 @@ from train import checkpoint
 from train.account import Job
 from train.batch import Batch, Collator
 from train.chat import load_processor, marks
+from train.flops import Flops
 from train.index import Reader, local_folder
 from train.log import scratch
-from train.model import Means, flops_per_token, local_model, packed_loss, prepared
+from train.model import Means, local_model, packed_loss, prepared
 from train.parts import groups
 from train.sampler import Pack, Ref
 
@@ -24,7 +25,7 @@ class VlmLesson:
         self._processor = load_processor(self._start, job.config.vision)
         model = prepared(self._start, job.config.stages[job.stage], found, job.config.seed)
         self._collate = Collator(self._processor, marks(self._processor), job.config.vision, _rope_index(model))
-        self.flops = flops_per_token(model)
+        self.flops = Flops(model)
         self.module = packed_loss(model)
 
     def line(self, workers: int) -> str:

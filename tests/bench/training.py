@@ -1,6 +1,6 @@
 """`preceptor train vlm` on the starter VLM beside a bare PyTorch loop over the same batches, which lie in memory.
 
-    python -m tests.bench.training DATA OUT
+    python -m tests.bench.training DATA OUT SETTING...
 
 is the bare loop; the last line printed is JSON: seconds and loss of each step.
 """
@@ -27,7 +27,7 @@ SETTINGS = (f"stages.all.max_steps={STEPS}", "stages.all.batch_packs=1", f"run.c
 WORDS = ("liver", "lesion", "round", "bright", "rim", "beside", "portal", "vein", "shows", "a", "the", "no", "other")
 
 
-def conversations(folder: Path, count: int = 128) -> Path:
+def conversations(folder: Path, count: int = 128, sides: tuple[int, int] = (80, 640)) -> Path:
     """A LLaVA file of questions about pictures, with answers of 4 to 240 words, as uneven as real ones."""
     file = folder / "train.json"
     if not file.exists():
@@ -35,7 +35,7 @@ def conversations(folder: Path, count: int = 128) -> Path:
         chance = np.random.default_rng(0)
         items = []
         for i in range(count):
-            width, height = (int(s) for s in chance.integers(80, 640, 2))
+            width, height = (int(s) for s in chance.integers(*sides, 2))
             PIL.Image.fromarray(chance.integers(0, 256, (height, width, 3), np.uint8)).save(folder / f"{i}.jpg")
             words = chance.choice(WORDS, int(np.clip(chance.lognormal(3.4, 0.9), 4, 240)))
             turns = [{"from": "human", "value": f"<image>\nWhat does picture {i} show?"},
@@ -59,7 +59,7 @@ def bench(folder: Path) -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         whole_s = time.perf_counter() - started
         ours = log.read(str(out)).to_pylist()
-        bare = json.loads(said_by("tests.bench.training", str(data), str(out)))
+        bare = json.loads(said_by("tests.bench.training", str(data), str(out), *SETTINGS))
         np.testing.assert_allclose([s["loss"] for s in ours], bare["losses"], rtol=1e-3)  # the same work indeed
         counted = [i for i in range(1, STEPS) if i != KEPT]  # a checkpoint is paid by the step behind it
         ours_s, bare_s = sum(ours[i]["seconds"] for i in counted), sum(bare["seconds"][i] for i in counted)
@@ -76,19 +76,19 @@ def bench(folder: Path) -> None:
 
 
 def planned(data: Path, out: Path, settings: tuple[str, ...]) -> tuple[Any, Any, Any]:
-    """The stage that a run in `out` was planned to be, the reader of its index, and a collator for a model of its kind."""
+    """The stage that a run in `out` was planned to be, the reader of its index, and a collator for its model."""
     from pipelines.settings import with_settings
     from pipelines.store import Store
     from train import index, sources, vlm_recipes
     from train.batch import Collator
     from train.chat import Encoder, load_processor, marks
+    from train.model import local_model
     from train.run import plan, with_sources
-    from train.starter_vlm import starter_vlm
 
     config = with_settings(vlm_recipes.recipe("starter"), list(settings))
     named = sources.parse([str(data)])
     config = with_sources(config, named)
-    processor = load_processor(str(starter_vlm()), config.vision)
+    processor = load_processor(local_model(config.model), config.vision)
     encode = Encoder(processor, config.vision, config.data.max_tokens)
     found = ((s.name, sources.samples(s, config.data.held_out_share)) for s in named)
     contents = index.build(Store(str(out)), found, encode)
@@ -101,24 +101,24 @@ def planned(data: Path, out: Path, settings: tuple[str, ...]) -> tuple[Any, Any,
     return job, reader, collator
 
 
-def bare(data: Path, out: Path) -> None:
-    """The loop: transformers' own forward, cross-entropy where something is learned, clipped gradients, AdamW."""
+def bare(data: Path, out: Path, settings: tuple[str, ...]) -> None:
+    """The loop: the same model's loss, clipped gradients, AdamW; the batches lie on the device."""
     import torch
-    from transformers import AutoModelForImageTextToText
 
+    from train.model import local_model, means, packed_loss, prepared
     from train.parts import groups, schedule
     from train.sampler import steps
-    from train.starter_vlm import starter_vlm
 
     torch.set_num_threads(os.cpu_count() or 1)
-    job, reader, collator = planned(data, out, SETTINGS)
-    stage = job.config.stages["all"]
-    model = AutoModelForImageTextToText.from_pretrained(starter_vlm(), dtype=torch.float32, attn_implementation="sdpa")
-    model.get_input_embeddings().weight.requires_grad_(False)
-    collate = collator(model)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    job, reader, collator = planned(data, out, settings)
+    stage, found = job.config.stages["all"], means(job.config.run)
+    model = prepared(local_model(job.config.model), stage, found, job.config.seed).to(device)
+    loss_of, collate = packed_loss(model), collator(model)
     packs = job.plan.packs(lambda r: reader.length(r.stream, r.row))
-    chunks = list(itertools.islice(steps(packs, stage.batch_packs), STEPS))
-    batches = [[collate([reader.document(r.stream, r.row) for r in pack.refs]) for pack in chunk] for chunk in chunks]
+    chunks = list(itertools.islice(steps(packs, stage.batch_packs), job.total_steps))
+    batches = [[collate([reader.document(r.stream, r.row) for r in pack.refs]).to(device) for pack in chunk]
+               for chunk in chunks]  # fmt: skip
     optimizer = torch.optim.AdamW(groups(model, stage))
     parameters = [p for p in model.parameters() if p.requires_grad]
     model.train()
@@ -127,15 +127,13 @@ def bare(data: Path, out: Path) -> None:
         started, loss_sum = time.perf_counter(), 0.0
         targets = sum(len(b.wanted) for b in chunk)
         for b in chunk:
-            logits = model(
-                input_ids=b.input_ids, position_ids=b.position_ids, use_cache=False, logits_to_keep=b.keep, **b.vision
-            ).logits[0]
-            loss = torch.nn.functional.cross_entropy(logits, b.wanted, reduction="sum") / targets
+            with torch.autocast(device.type, torch.bfloat16, enabled=found.precision == "bf16"):
+                loss = loss_of(b) / targets
             loss.backward()
             loss_sum += loss.item()
         torch.nn.utils.clip_grad_norm_(parameters, stage.max_grad_norm)
         for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * schedule(step, STEPS, stage)
+            group["lr"] = group["peak"] * schedule(step, job.total_steps, stage)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         seconds.append(time.perf_counter() - started)
@@ -144,4 +142,4 @@ def bare(data: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    bare(Path(sys.argv[1]), Path(sys.argv[2]))
+    bare(Path(sys.argv[1]), Path(sys.argv[2]), tuple(sys.argv[3:]))

@@ -5,18 +5,21 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from pipelines.errors import RowError
-from tests.media import write_video
 from tests.train import tiny
-from train.batch import Collator, prefetched
+from tests.train.packs import packs
+from train.batch import prefetched
 from train.chat import load_processor
 from train.model import load, packed_loss
-from train.samples import Media, conversation
-from train.sources import conversations, curated
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tiny.model(tmp_path_factory.mktemp("tiny"))
+def made(tmp_path_factory):
+    return packs(tmp_path_factory.mktemp("packs"))
+
+
+@pytest.fixture(scope="module")
+def folder(made):
+    return made.folder
 
 
 @pytest.fixture(scope="module")
@@ -25,22 +28,13 @@ def model(folder):
 
 
 @pytest.fixture(scope="module")
-def documents(folder, tmp_path_factory):
-    """Text, pictures and a film."""
-    base = tmp_path_factory.mktemp("data")
-    path = write_video(base / "film.mp4", seconds=6)
-    film = Media(kind="video", uri=str(path), start_s=1.0, end_s=6.0, width=160, height=120)
-    found = [*conversations(tiny.llava(base / "llava", 5)), *curated(tiny.curated(base / "out", 1, 2), 0.0)]
-    samples = [s for s in found if hasattr(s, "turns")]
-    samples.insert(2, conversation("film", film, (("What happens?", "It grows lighter."), ("Where?", "On the left."))))
-    encode = tiny.encoder(folder)
-    return [encode(s) for s in samples]
+def documents(made):
+    return made.documents
 
 
 @pytest.fixture(scope="module")
-def collate(folder, model):
-    processor = load_processor(folder, tiny.VISION)
-    return Collator(processor, tiny.marks(processor), tiny.VISION, model.model.get_rope_index)
+def collate(made):
+    return made.collate
 
 
 def test_packed_and_alone_give_the_same_loss(model, documents, collate):

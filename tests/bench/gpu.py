@@ -1,0 +1,167 @@
+"""Training on a GPU: a model of Qwen2-VL-2B's shape with random weights, by attention and kernels, beside a bare loop.
+
+    python -m tests.bench.gpu FOLDER [--like MODEL] [--little] [--only NAME]
+
+For each way of computing: samples and tokens a second, model FLOPs utilisation, peak memory, medians of several steps.
+Weights do not matter for speed; words and marks are those of the starter, or of the model that is named. `--little` runs
+next to no weights, on a CPU if need be: to see that it works.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.bench.training import conversations, planned
+from tests.media import write_video
+from tests.train.alone import Alone
+
+STEPS, WARM = 9, 3
+"""Optimiser steps of a run, and how many of them are not counted."""
+PACK_TOKENS = 16_384
+"""Published: of a packed sequence, and of a film."""
+TEXT = {"hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12,
+        "num_key_value_heads": 2, "vocab_size": 151_936,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}}  # fmt: skip
+EYE = {"depth": 32, "embed_dim": 1280, "num_heads": 16, "hidden_size": 1536, "mlp_ratio": 4}
+LITTLE_TEXT = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+               "num_key_value_heads": 1,
+               "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [4, 6, 6]}}  # fmt: skip
+LITTLE_EYE = {"depth": 1, "embed_dim": 32, "num_heads": 2, "hidden_size": 64, "mlp_ratio": 2}
+WAYS = {
+    "SDPA": ("run.attention=sdpa", "run.liger=false"),
+    "FlashAttention-2": ("run.liger=false",),
+    "FlashAttention-2, Liger": (),
+}
+BEST = "FlashAttention-2, Liger"
+
+
+def model(folder: Path, like: Path, *, whole: bool) -> Path:
+    """Qwen2-VL-2B's shape, or next to nothing, with random weights and the words and marks of the model `like`."""
+    import torch
+    from transformers import AutoProcessor, Qwen2VLConfig, Qwen2VLForConditionalGeneration
+
+    if not (folder / "config.json").exists():
+        known = Qwen2VLConfig.from_pretrained(like).to_dict()
+        text, eye = (TEXT, EYE) if whole else (LITTLE_TEXT, LITTLE_EYE)
+        known["text_config"].pop("layer_types")  # one for each layer: made anew
+        config = Qwen2VLConfig(**{**known, "text_config": {**known["text_config"], **text},
+                                  "vision_config": {**known["vision_config"], **eye}})  # fmt: skip
+        with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+            made = Qwen2VLForConditionalGeneration(config)
+        made.to(torch.bfloat16).save_pretrained(folder)
+        AutoProcessor.from_pretrained(like).save_pretrained(folder)
+    return folder
+
+
+def films(folder: Path, count: int) -> Path:
+    """A LLaVA file of questions about a minute of 720p, which fills a pack."""
+    file = folder / "films.json"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_video(folder / "film.mp4", seconds=60, size=(1280, 720), audio=False)
+        turns = [{"from": "human", "value": "<video>\nWhat is shown?"}, {"from": "gpt", "value": "a test " * 40}]
+        file.write_text(json.dumps([{"id": str(i), "video": "film.mp4", "conversations": turns} for i in range(count)]))
+    return file
+
+
+class Here(Alone):
+    """A worker on this machine's GPU."""
+
+    def device(self) -> Any:
+        import torch
+
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def ours(data: Path, out: Path, settings: tuple[str, ...]) -> None:
+    """The loop of `train vlm` without Ray; its log is in `out`."""
+    from train.loop import learn
+    from train.vlm_lesson import VlmLesson
+
+    class Unpublished(VlmLesson):
+        def publish(self, weights: dict[str, Any]) -> None:
+            """Nobody wants it."""
+
+    job, _, _ = planned(data, out, settings)
+    worker = Here(out / "kept")
+    learn(job, worker, lambda found: Unpublished(job, found))
+    print(worker.lines[0])
+
+
+def said_by(name: str, module: str, *arguments: str) -> str | None:
+    """The last line of a module in a process of its own; None, and the reason on the console, where it failed."""
+    done = subprocess.run([sys.executable, "-m", module, *arguments], check=False, capture_output=True, text=True)
+    lines = (done.stderr if done.returncode else done.stdout).strip().splitlines() or ["without a word"]
+    if done.returncode:
+        print(f"{name:34} failed ({done.returncode}): {lines[-1]}", flush=True)
+        Path(f"{arguments[1]}.stderr").write_text(done.stderr)
+        return None
+    return lines[-1]
+
+
+def row(name: str, out: Path) -> float:
+    """What the log in `out` says, as a line; gives the median seconds of a step."""
+    from train import log
+
+    steps = log.read(str(out)).to_pylist()[WARM:]
+    seconds = statistics.median(s["seconds"] for s in steps)
+    tokens = statistics.median(s["tokens"] / s["seconds"] for s in steps)
+    samples = sum(len(s["samples"]) for s in steps) / sum(s["seconds"] for s in steps)
+    mfu = [s["mfu"] for s in steps if s["mfu"] is not None]
+    share = f"MFU {statistics.median(mfu):4.0%}" if mfu else ""
+    print(f"{name:34} {seconds:6.2f} s a step {tokens:8.0f} tokens/s {samples:7.2f} samples/s  "
+          f"{steps[-1]['memory_gb']:5.1f} GB {share}  loss {steps[-1]['loss']:.3f}", flush=True)  # fmt: skip
+    return seconds
+
+
+def report(folder: Path, like: Path, *, whole: bool, only: str) -> None:
+    """Every way, then the bare loop and Ray Train, which compute as the best of them."""
+    tokens = PACK_TOKENS if whole else 1024
+    common = (f"model={model(folder / 'model', like, whole=whole)}", f"data.max_tokens={tokens}", "data.threads=4",
+              f"vision.image_max_tokens={min(tokens // 2, 1280)}", f"vision.video_max_tokens={tokens - 200}",
+              "vision.max_frames=420", "stages.all.kinds=text,image,video", "stages.all.batch_packs=1",
+              f"stages.all.max_steps={STEPS}", "run.gradient_checkpointing=true")  # fmt: skip
+    sides = (400, 1200) if whole else (80, 640)
+    data = {"films": films(folder / "films", STEPS), "pictures": conversations(folder / "pictures", 25 * STEPS, sides)}
+    for kind, file in data.items():
+        for way, settings in WAYS.items():
+            name, out = f"{kind}, {way}", folder / kind / way.replace(" ", "_").replace(",", "")
+            if only in name and said_by(name, "tests.bench.gpu", "--ours", str(out), str(file), *common, *settings):
+                row(name, out)
+        out = folder / kind / "bare"
+        if only in (name := f"{kind}, bare loop") and (
+            said := said_by(name, "tests.bench.training", str(file), str(out), *common)
+        ):
+            print(f"{name:34} {statistics.median(json.loads(said)['seconds'][WARM:]):6.2f} s a step", flush=True)
+        out = folder / kind / "ray"
+        chosen = [word for s in common for word in ("--set", s)]
+        if only in (name := f"{kind}, Ray Train") and said_by(
+            name, "cluster.cli", "train", "vlm", "--data", str(file), "--out", str(out), *chosen
+        ):
+            row(name, out)
+
+
+def main() -> None:
+    """The command."""
+    if sys.argv[1:2] == ["--ours"]:
+        ours(Path(sys.argv[3]), Path(sys.argv[2]), tuple(sys.argv[4:]))
+        return
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--like", type=Path)
+    parser.add_argument("--little", action="store_true")
+    parser.add_argument("--only", default="", help="part of a row's name")
+    given = parser.parse_args()
+    if given.like is None:
+        from train.starter_vlm import starter_vlm
+
+        given.like = starter_vlm()
+    report(given.folder, given.like, whole=not given.little, only=given.only)
+
+
+if __name__ == "__main__":
+    main()
