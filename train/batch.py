@@ -55,13 +55,16 @@ class Batch:
 
     def to(self, device: Any) -> "Batch":
         """On another device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
-        def moved(tensor: Any) -> Any:
-            return tensor.to(device, non_blocking=True)
+    def pinned(self) -> "Batch":
+        """In memory that a GPU reads by itself: a film's pixels are a quarter of a gigabyte."""
+        return self._each(lambda tensor: tensor.pin_memory())
 
-        return Batch(input_ids=moved(self.input_ids), position_ids=moved(self.position_ids), keep=moved(self.keep),
-                     wanted=moved(self.wanted), vision={k: moved(v) for k, v in self.vision.items()},
-                     ends=moved(self.ends), longest=self.longest)  # fmt: skip
+    def _each(self, change: Callable[[Any], Any]) -> "Batch":
+        return Batch(input_ids=change(self.input_ids), position_ids=change(self.position_ids), keep=change(self.keep),
+                     wanted=change(self.wanted), vision={k: change(v) for k, v in self.vision.items()},
+                     ends=change(self.ends), longest=self.longest)  # fmt: skip
 
 
 class Collator:

@@ -165,6 +165,8 @@ class RunSettings:
     """`auto`: `flash` (FlashAttention-2, as PyTorch ships it) on a GPU of Ampere or later with bf16, else `sdpa`."""
     liger: bool = True
     """Liger kernels, where installed and on a GPU."""
+    compile: bool = False
+    """PyTorch's compiler on every layer: the first step takes a minute or two more, the others less."""
     gradient_checkpointing: bool = True
     checkpoint_every_steps: int = 100
     """Published."""

@@ -26,9 +26,11 @@ class Means:
     """What this machine computes with."""
 
     device: str
+    gpu: bool
     precision: str
     attention: str
     liger: bool
+    compiled: bool
     parallel: str
     gradient_checkpointing: bool
 
@@ -38,7 +40,7 @@ class Means:
         return (
             f"{workers} worker{'s' * (workers != 1)} on {self.device}: {self.precision}, {attention}, "
             f"{'DDP' if self.parallel == 'ddp' else 'FSDP2'}, "
-            f"Liger kernels {'on' if self.liger else 'off'}, "
+            f"Liger kernels {'on' if self.liger else 'off'}, {'compiled, ' if self.compiled else ''}"
             f"gradient checkpointing {'on' if self.gradient_checkpointing else 'off'}"
         )
 
@@ -60,8 +62,8 @@ def means(run: RunSettings) -> Means:
     attention = FLASH if can_flash and run.attention != "sdpa" else "sdpa"
     liger = run.liger and gpu and importlib.util.find_spec("liger_kernel") is not None
     device = torch.cuda.get_device_name() if gpu else "CPU"
-    return Means(device=device, precision=precision, attention=attention, liger=liger, parallel=run.parallel,
-                 gradient_checkpointing=run.gradient_checkpointing)  # fmt: skip
+    return Means(device=device, gpu=gpu, precision=precision, attention=attention, liger=liger, parallel=run.parallel,
+                 compiled=run.compile, gradient_checkpointing=run.gradient_checkpointing)  # fmt: skip
 
 
 def local_model(model: str) -> str:
@@ -110,7 +112,15 @@ def prepared(folder: str, stage: Stage, found: Means, seed: int) -> Any:
         torch.manual_seed(seed)
         model = with_adapters(model, stage.lora)
     freeze(model, stage.rates, stage.lora)
+    if found.compiled:
+        for layer in layers(model):
+            layer.compile(dynamic=True)  # no pack is as long as the last
     return model
+
+
+def layers(module: Any) -> list[Any]:
+    """The decoder's and the eye's."""
+    return [m for m in module.modules() if type(m).__name__ in ("Qwen2VLDecoderLayer", "Qwen2VLVisionBlock")]
 
 
 def packed_loss(model: Any) -> Any:
@@ -173,7 +183,7 @@ def spread(module: Any, found: Means, device: Any) -> Any:
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     low = torch.bfloat16 if found.precision == "bf16" else None
     policy = MixedPrecisionPolicy(param_dtype=low, reduce_dtype=torch.float32)
-    for layer in [m for m in module.modules() if type(m).__name__ in ("Qwen2VLDecoderLayer", "Qwen2VLVisionBlock")]:
+    for layer in layers(module):
         fully_shard(layer, mesh=mesh, mp_policy=policy)
     eye = next(m for n, m in module.named_modules() if n.endswith("visual"))
     fully_shard(eye, mesh=mesh, mp_policy=policy)

@@ -36,7 +36,7 @@ class VlmLesson:
         """AdamW over the parts that learn."""
         import torch
 
-        return torch.optim.AdamW(groups(module, self._job.config.stages[self._job.stage]))
+        return torch.optim.AdamW(groups(module, self._job.config.stages[self._job.stage]), fused=self._found.gpu)
 
     def length(self, ref: Ref) -> int:
         """Tokens of a document."""
@@ -48,7 +48,8 @@ class VlmLesson:
 
     def batch(self, pack: Pack) -> Batch:
         """A packed sequence."""
-        return self._collate([self._reader.document(r.stream, r.row) for r in pack.refs])
+        batch = self._collate([self._reader.document(r.stream, r.row) for r in pack.refs])
+        return batch.pinned() if self._found.gpu else batch
 
     def publish(self, weights: dict[str, Any]) -> None:
         """Export the stage's model to its place in the output."""

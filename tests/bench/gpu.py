@@ -19,7 +19,7 @@ from tests.bench.training import conversations, planned
 from tests.media import write_video
 from tests.train.alone import Alone
 
-STEPS, WARM = 9, 3
+STEPS, WARM = 8, 3
 """Optimiser steps of a run, and how many of them are not counted."""
 PACK_TOKENS = 16_384
 """Published: of a packed sequence, and of a film."""
@@ -35,8 +35,8 @@ WAYS = {
     "SDPA": ("run.attention=sdpa", "run.liger=false"),
     "FlashAttention-2": ("run.liger=false",),
     "FlashAttention-2, Liger": (),
+    "FlashAttention-2, compiled": ("run.liger=false", "run.compile=true"),
 }
-BEST = "FlashAttention-2, Liger"
 
 
 def model(folder: Path, like: Path, *, whole: bool) -> Path:
