@@ -82,8 +82,8 @@ class FrameConfig:
     def __post_init__(self) -> None:
         at_least("pace.epochs", self.pace.epochs, 1)
         one_of("run.attention", self.run.attention, ("auto", "sdpa"))
-        if self.run.parallel != "ddp" or self.run.liger or self.run.gradient_checkpointing:
-            raise UsageError("A frame classifier fits every worker whole: run.parallel is ddp, run.liger and "
+        if self.run.parallel != "ddp" or self.run.liger or self.run.compile or self.run.gradient_checkpointing:
+            raise UsageError("A frame classifier fits every worker whole: run.parallel is ddp, run.liger, run.compile and "
                              "run.gradient_checkpointing are False.")  # fmt: skip
 
 

@@ -89,6 +89,19 @@ def test_interrupted_it_goes_on_as_if_nothing_had_been(whole, data, folder, tmp_
         torch.testing.assert_close(after[name], value, rtol=1e-5, atol=1e-6, msg=name)
 
 
+@pytest.mark.long
+def test_compiled_it_learns_the_same(whole, folder, data, tmp_path):
+    """From pack to pack of another length; the compiler needs a while."""
+    out, job, _ = whole
+    config = dataclasses.replace(job.config, run=dataclasses.replace(job.run, compile=True))
+    (compiled,) = tiny.jobs(tmp_path, data, config)
+    worker = Alone(tmp_path / "kept")
+    assert train(compiled, worker)
+    assert "compiled" in worker.lines[0]
+    losses = [[r["loss"] for r in log.read(str(o)).to_pylist()] for o in (out, tmp_path)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
 def test_lora_learns_adapters_only_and_merges(data, folder, tmp_path, monkeypatch):
     stage = Stage(rates=Rates(language=1e-2), lora=LoraSettings(rank=4, alpha=8, dropout=0.1), batch_packs=2, max_steps=3)
     (job,) = tiny.jobs(tmp_path, data, tiny.config(folder, stage=stage))
