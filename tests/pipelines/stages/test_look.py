@@ -189,13 +189,18 @@ def test_max_images_keeps_the_longest_rests() -> None:
 def test_what_is_held_does_not_grow_with_the_length(monkeypatch: pytest.MonkeyPatch) -> None:
     import tracemalloc
 
-    monkeypatch.setattr("pipelines.stages.pointer._MAX_WINDOWS", 2)  # full after 8 s, as 16 of 12 s are after 3 minutes
+    monkeypatch.setattr("pipelines.stages.pointer._MAX_WINDOWS", 2)  # full after 4 s, as 16 of 12 s are after 3 minutes
+    settings = LookSettings(analysis_width_px=120, window_s=2.0)
+
+    def look(seconds: float) -> None:
+        run(lambda t: with_cursor(picture("retina"), *cursor_at(t)), seconds, settings=settings)
+
     def peak(seconds: float) -> int:
         tracemalloc.start()
-        run(lambda t: with_cursor(picture("retina"), *cursor_at(t)), seconds, settings=settings)
+        look(seconds)
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return highest
 
-    settings = LookSettings(analysis_width_px=120, window_s=4.0)
-    assert peak(36) < 1.25 * peak(12)
+    look(3)  # what is loaded once is nobody's length
+    assert peak(18) < 1.25 * peak(6)
