@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch.nn.attention import varlen
 from torch.nn.functional import scaled_dot_product_attention
 
 from tests.train.packs import packs
@@ -52,7 +51,7 @@ def same(found):
 
 
 def test_documents_and_pictures_are_kept_apart(made, monkeypatch):
-    monkeypatch.setattr(varlen, "varlen_attn", stretch_by_stretch)
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", stretch_by_stretch)
     same(losses(made, "cpu"))
 
 
