@@ -30,7 +30,7 @@ demo: setup
 	$(BIN)/python -m tests.lectures.loop demo/dataset demo/loop
 
 test: setup lint
-	$(BIN)/python -m pytest -q -n 2 --no-loadscope-reorder --durations=20
+	$(BIN)/python -m pytest -q -n 3 --no-loadscope-reorder --durations=20
 
 test-long: setup
 	$(BIN)/python -m pytest -q -m long
