@@ -166,7 +166,7 @@ class RunSettings:
     liger: bool = True
     """Liger kernels, where installed and on a GPU."""
     compile: bool = False
-    """PyTorch's compiler on every layer: the first step takes a minute or two more, the others less."""
+    """PyTorch's compiler on every layer: the first step takes half a minute or more longer, the others a third less."""
     gradient_checkpointing: bool = True
     checkpoint_every_steps: int = 100
     """Published."""

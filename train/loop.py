@@ -53,6 +53,7 @@ class Lesson(Protocol):
 
     module: Any
     """Takes a batch, gives the sum of its targets' losses."""
+
     def line(self, workers: int) -> str:
         """What is computed with, for the log."""
 
