@@ -141,6 +141,7 @@ def open_when_read(pipe: Path, stop: threading.Event) -> int | None:
     return None
 
 
+@pytest.mark.long
 def test_each_poison_fails_alone_and_what_was_committed_stays(
     demo_dataset: Path, demo_videos: Path, tmp_path: Path
 ) -> None:

@@ -172,8 +172,9 @@ def spread(module: Any, found: Means, device: Any) -> Any:
     import torch
     import torch.distributed as dist
 
-    if not dist.is_initialized():
-        return module.to(device)
+    alone = not dist.is_initialized() or dist.get_world_size() == 1
+    if alone and (found.parallel == "ddp" or not dist.is_initialized()):
+        return module.to(device)  # DDP would keep all gradients twice, to exchange them with nobody
     if found.parallel == "ddp":
         devices = [device] if device.type == "cuda" else None
         return torch.nn.parallel.DistributedDataParallel(module.to(device), device_ids=devices)

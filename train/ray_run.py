@@ -93,7 +93,7 @@ def _listening(line: Any, say: Say) -> Iterator[None]:
     ended, leaving = threading.Event(), threading.Event()
 
     def listen() -> None:
-        while not ended.wait(0.2):
+        while not ended.wait(0.5):
             for text in ray.get(line.take.remote(leaving.is_set())):
                 say(text)
 
