@@ -102,7 +102,7 @@ class FrameLesson:
         count = sum(p.numel() for p in self._model.parameters()) / 1e6
         return (
             f"{workers} worker{'s' * (workers != 1)} on {self._found.device}: {kind} of {count:.1f} million parameters, "
-            f"{self._found.precision}, DDP"
+            f"{self._found.precision}{', DDP' if workers > 1 else ''}"
         )
 
     def optimizer(self, module: Any) -> Any:

@@ -39,7 +39,7 @@ class Means:
         attention = {"sdpa": "SDPA", FLASH: "FlashAttention-2"}[self.attention]
         return (
             f"{workers} worker{'s' * (workers != 1)} on {self.device}: {self.precision}, {attention}, "
-            f"{'DDP' if self.parallel == 'ddp' else 'FSDP2'}, "
+            f"{'FSDP2, ' if self.parallel == 'fsdp' else 'DDP, ' if workers > 1 else ''}"
             f"Liger kernels {'on' if self.liger else 'off'}, {'compiled, ' if self.compiled else ''}"
             f"gradient checkpointing {'on' if self.gradient_checkpointing else 'off'}"
         )
@@ -172,8 +172,7 @@ def spread(module: Any, found: Means, device: Any) -> Any:
     import torch
     import torch.distributed as dist
 
-    alone = not dist.is_initialized() or dist.get_world_size() == 1
-    if alone and (found.parallel == "ddp" or not dist.is_initialized()):
+    if not dist.is_initialized() or (found.parallel == "ddp" and dist.get_world_size() == 1):
         return module.to(device)  # DDP would keep all gradients twice, to exchange them with nobody
     if found.parallel == "ddp":
         devices = [device] if device.type == "cuda" else None

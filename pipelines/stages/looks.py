@@ -1,5 +1,6 @@
 """One cursor, which looks otherwise on another ground: its appearances, and the best match of any of them."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,44 +52,39 @@ class Looks:
         stands_out: float = STANDS_OUT,
     ) -> Match | None:
         """The best match with the hot spot within `slack` of (x, y)."""
-        best: Match | None = None
-        for a in self.appearances:
-            corner = round(x - a.hot[0]), round(y - a.hot[1])
-            best = _better(best, a, a.match(luma, background, *corner, slack, stands_out))
-        return best
+        return _best(
+            (a, a.match(luma, background, round(x - a.hot[0]), round(y - a.hot[1]), slack, stands_out))
+            for a in self.appearances
+        )
 
     def of(self, c: Candidate, luma: np.ndarray, background: np.ndarray) -> Match | None:
         """The best match around a component."""
-        best: Match | None = None
-        for a in self.appearances:
-            place = a.place(c)
-            if place is not None:
-                best = _better(best, a, a.match(luma, background, *place))
-        return best
+        places = ((a, a.place(c)) for a in self.appearances)
+        return _best((a, a.match(luma, background, *place)) for a, place in places if place is not None)
 
     def find(self, luma: np.ndarray, quiet: np.ndarray) -> Match | None:
         """The one place in a whole picture that holds the cursor, if it is unmistakable."""
-        best: Match | None = None
-        for a in self.appearances:
-            found = a.find(luma, quiet)
-            if found is not None:
-                best = _better(best, a, found)
-        return best
+        found = ((a, a.find(luma, quiet)) for a in self.appearances)
+        return _best((a, place) for a, place in found if place is not None)
 
     def find_both(self, one: np.ndarray, other: np.ndarray) -> Match | None:
         """The one place that holds the cursor in two pictures which are not alike around it: either would say it alone."""
-        best: Match | None = None
-        for a in self.appearances:
-            place = a.find_both(one, other)
-            if place is not None:
-                first, second = (a.match(p, None, *place, 1) for p in (one, other))
-                if min(first, second)[0] >= 0:
-                    best = _better(best, a, (1 - (1 - first[0]) * (1 - second[0]), *min(first, second)[1:]))
-        return best
+
+        def both() -> Iterator[tuple[Appearance, tuple[float, int, int]]]:
+            for a in self.appearances:
+                place = a.find_both(one, other)
+                if place is not None:
+                    first, second = (a.match(p, None, *place, 1) for p in (one, other))
+                    if min(first, second)[0] >= 0:
+                        yield a, (1 - (1 - first[0]) * (1 - second[0]), *min(first, second)[1:])
+
+        return _best(both())
 
 
-def _better(best: Match | None, a: Appearance, found: tuple[float, int, int]) -> Match | None:
-    score, x, y = found
-    if score < 0 or (best is not None and best.score >= score):
-        return best
-    return Match(score, x + a.hot[0], y + a.hot[1])
+def _best(found: Iterable[tuple[Appearance, tuple[float, int, int]]]) -> Match | None:
+    """The best score, if any is one: scores below 0 are none."""
+    best: Match | None = None
+    for a, (score, x, y) in found:
+        if score >= 0 and (best is None or score > best.score):
+            best = Match(score, x + a.hot[0], y + a.hot[1])
+    return best

@@ -92,19 +92,22 @@ def ours(data: Path, out: Path, settings: tuple[str, ...]) -> None:
     print(worker.lines[0])
 
 
-def said_by(name: str, module: str, *arguments: str) -> str | None:
+FAILED: list[str] = []
+
+
+def attempted(name: str, module: str, *arguments: str) -> str | None:
     """The last line of a module in a process of its own; None, and the reason on the console, where it failed."""
     done = subprocess.run([sys.executable, "-m", module, *arguments], check=False, capture_output=True, text=True)
     lines = (done.stderr if done.returncode else done.stdout).strip().splitlines() or ["without a word"]
     if done.returncode:
         print(f"{name:34} failed ({done.returncode}): {lines[-1]}", flush=True)
-        Path(f"{arguments[1]}.stderr").write_text(done.stderr)
+        FAILED.append(name)
         return None
     return lines[-1]
 
 
-def row(name: str, out: Path) -> float:
-    """What the log in `out` says, as a line; gives the median seconds of a step."""
+def row(name: str, out: Path) -> None:
+    """What the log in `out` says, as a line."""
     from train import log
 
     steps = log.read(str(out)).to_pylist()[WARM:]
@@ -115,7 +118,6 @@ def row(name: str, out: Path) -> float:
     share = f"MFU {statistics.median(mfu):4.0%}" if mfu else ""
     print(f"{name:34} {seconds:6.2f} s a step {tokens:8.0f} tokens/s {samples:7.2f} samples/s  "
           f"{steps[-1]['memory_gb']:5.1f} GB {share}  loss {steps[-1]['loss']:.3f}", flush=True)  # fmt: skip
-    return seconds
 
 
 def report(folder: Path, like: Path, *, whole: bool, only: str) -> None:
@@ -130,16 +132,16 @@ def report(folder: Path, like: Path, *, whole: bool, only: str) -> None:
     for kind, file in data.items():
         for way, settings in WAYS.items():
             name, out = f"{kind}, {way}", folder / kind / way.replace(" ", "_").replace(",", "")
-            if only in name and said_by(name, "tests.bench.gpu", "--ours", str(out), str(file), *common, *settings):
+            if only in name and attempted(name, "tests.bench.gpu", "--ours", str(out), str(file), *common, *settings):
                 row(name, out)
         out = folder / kind / "bare"
         if only in (name := f"{kind}, bare loop") and (
-            said := said_by(name, "tests.bench.training", str(file), str(out), *common)
+            said := attempted(name, "tests.bench.training", str(file), str(out), *common)
         ):
             print(f"{name:34} {statistics.median(json.loads(said)['seconds'][WARM:]):6.2f} s a step", flush=True)
         out = folder / kind / "ray"
         chosen = [word for s in common for word in ("--set", s)]
-        if only in (name := f"{kind}, Ray Train") and said_by(
+        if only in (name := f"{kind}, Ray Train") and attempted(
             name, "cluster.cli", "train", "vlm", "--data", str(file), "--out", str(out), *chosen
         ):
             row(name, out)
@@ -161,6 +163,8 @@ def main() -> None:
 
         given.like = starter_vlm()
     report(given.folder, given.like, whole=not given.little, only=given.only)
+    if FAILED:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":
