@@ -1,9 +1,9 @@
 """Is learning real? `python -m tests.lectures.study FOLDER [LECTURES]`, or `make study`: about an hour on two cores.
 
-Short lectures of two kinds of picture, each with one plain lesion, go the whole way: curated, asked about (the modality,
-the quarter in which the lesion lies), learned from, served. Slices and parts of photographs that are asked about are in no
-lecture that is learned from (`tests.lectures.varied`). The tuned model must beat the untuned one, itself without pictures,
-itself with wrong pictures, and whoever always gives the commonest answer; intervals are drawn by whole lectures.
+Short lectures about two pictures of a head in MRI or CT, one with a bright lesion and one with a dark abscess, go the whole
+way: curated, asked about (the modality, what was said while pointing), learned from, served. Slices that are asked about are
+in no lecture that is learned from (`tests.lectures.varied`). The tuned model must beat the untuned one, itself without
+pictures, itself with wrong pictures, and whoever always gives the commonest answer; intervals are drawn by whole lectures.
 """
 
 import csv
@@ -29,34 +29,41 @@ from tests.lectures.script import Lecture, Scene, Sentence
 
 LECTURES = 100
 SIZE, FPS = (640, 360), 10
-KINDS = {
-    "mri": (Domain.MRI, "brain"),
-    "ct": (Domain.CT, "head"),
-}
-"""Domain, and what is shown."""
+APART_S = 6.5
+"""Of a slide between two pictures: clips join over 5 s without medicine."""
+KINDS = {"mri": Domain.MRI, "ct": Domain.CT}
 OPENERS = (
     "Welcome back to our course.",
     "Hello everyone, this is a short case.",
-    "Good morning, let us look at one picture.",
+    "Good morning, let us look at two pictures.",
 )
 FIRST = (
-    "Let us look at this slice of the {what}, with the cortex and the ventricles.",
-    "This picture shows the {what} of a patient of ours, and we see the cortex and the ventricles.",
-    "Please take a moment to look at the {what}, the ventricles, and the cortex.",
+    "First let us take a moment to look at this slice of the head.",
+    "Now this picture shows the head of a patient of ours.",
+    "Please look at the whole head first before we go on.",
 )
-POINTING = (
-    "Look here at this bright round lesion, which is easy to see.",
-    "This bright area here is the lesion, and its border is sharp.",
-    "Look at this lesion here, which is bright and round.",
-)
+POINTING = {
+    "lesion": (
+        "Look here at this bright round lesion, which is easy to see.",
+        "Now such a bright lesion can be a hematoma, and it lies close to the cortex.",
+    ),
+    "abscess": (
+        "Look here at this dark round abscess, which has a bright rim.",
+        "Now such a dark abscess is full of fluid, without hemorrhage, and the cortex beside it is thin.",
+    ),
+}
+"""What is said of each finding, always in the same words: an open answer counts where it is the same, word for word.
+Only the first sentence is asked about: "now" and "first" tell a lecture's course, and the rest has no medical term. Were
+there two for each picture, the right option would be the odd one out."""
+BETWEEN = ("Here is another patient.", "Let us go on.", "And here is one more.")
 LAST = (
-    "Such a lesion can be a tumor, and it should be compared with an earlier examination.",
-    "The lesion has been there for some time, and there is no hemorrhage.",
-    "We do not know yet if this lesion is a tumor or an abscess.",
+    "It has been there for some time.",
+    "We should compare it with an earlier picture.",
+    "There was nothing else to be seen.",
 )
 CLOSING = ("Thank you for watching.", "That is all for today.", "See you next time.")
-TRAINING = ("stages.all.epochs=4", "stages.all.batch_packs=1", "vision.image_max_tokens=36")
-"""Small pictures are enough to see a lesion of a sixth of their height, and take a third of the time."""
+TRAINING = ("stages.all.epochs=4", "stages.all.batch_packs=1", "vision.image_max_tokens=16")
+"""Frames of 140 x 84 pixels are enough to see a finding of a sixth of their height, and take a sixth of the tokens."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,23 +77,31 @@ class Planned:
 def planned(count: int) -> Iterator[Planned]:
     """The lectures, the kinds in turn.
 
-    Which lecture is held out follows from its id, as in every dataset; its picture is then of a held-out source.
+    Which lecture is held out follows from its id, as in every dataset; its pictures are then of held-out sources.
     """
     for number in range(count):
         kind = list(KINDS)[number % len(KINDS)]
         video_id = f"{kind}_{number:04d}"
         held_out = is_held_out(video_id, HELD_OUT_SHARE)
         order = random.Random(f"study:{video_id}")
-        source = order.choice([s for s, kept in varied.sources(kind).items() if kept is held_out])
-        domain, what = KINDS[kind]
-        said = [order.choice(texts).format(what=what) for texts in (OPENERS, FIRST, POINTING, LAST, CLOSING)]
-        shown = (Sentence(text=said[1]), Sentence(text=said[2], region="lesion"), Sentence(text=said[3]))
-        scenes = (
-            Scene(lines=(f"Case {number + 1}", "One picture"), sentences=(Sentence(text=said[0]),), min_s=4.0),
-            Scene(picture=f"{kind}/{source}/{number}", sentences=shown, min_s=14.0),
-            Scene(lines=("Thank you",), sentences=(Sentence(text=said[4]),), min_s=4.0),
-        )
-        yield Planned(video_id=video_id, lecture=Lecture(name=video_id, domain=domain, scenes=scenes))
+        sources = [s for s, kept in varied.sources(kind).items() if kept is held_out]
+        scenes = [_slide((f"Case {number + 1}", "Two pictures"), order.choice(OPENERS), 4.0)]
+        for finding in order.sample(sorted(POINTING), len(POINTING)):
+            if len(scenes) > 1:
+                scenes.append(_slide(("Another patient",), order.choice(BETWEEN), APART_S))
+            shown = (
+                Sentence(text=order.choice(FIRST)),
+                *(Sentence(text=said, region=finding) for said in POINTING[finding]),
+                Sentence(text=order.choice(LAST)),
+            )
+            picture = f"{kind}/{order.choice(sources)}/{finding}/{number}"
+            scenes.append(Scene(picture=picture, sentences=shown, min_s=14.0))
+        scenes.append(_slide(("Thank you",), order.choice(CLOSING), 4.0))
+        yield Planned(video_id=video_id, lecture=Lecture(name=video_id, domain=KINDS[kind], scenes=tuple(scenes)))
+
+
+def _slide(lines: tuple[str, ...], said: str, min_s: float) -> Scene:
+    return Scene(lines=lines, sentences=(Sentence(text=said),), min_s=min_s)
 
 
 def render_all(folder: Path, count: int) -> Path:
@@ -155,7 +170,7 @@ def main() -> None:
     manifest = render_all(folder / "videos", count)
     data = str(folder / "dataset")
     loop.preceptor("curate", str(manifest), "--out", data, "--set", "probe.min_duration_s=15")
-    loop.preceptor("instruct", data, "--set", "families=modality,place")
+    loop.preceptor("instruct", data, "--set", "families=modality,finding")
     loop.close(data, folder / "loop", HELD_OUT_SHARE, train=TRAINING, conditions=("blind", "shuffled"))
     found = verdict({name: read_run(folder / "loop" / name) for name in ASKED})
     (folder / "study.md").write_text(found + "\n", encoding="utf-8")

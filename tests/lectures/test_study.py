@@ -7,24 +7,28 @@ import pytest
 
 from pipelines import vocabulary
 from pipelines.split import HELD_OUT_SHARE, is_held_out
-from pipelines.stages.rules import relevance
+from pipelines.stages.pointed import tells_course
+from pipelines.stages.rules import medical_terms, relevance
 from serve.evaluation.answer import Answer, Status
 from serve.evaluation.results import Run
 from tests.lectures import loop, pictures, study, varied
 
 
-def source(planned: study.Planned) -> str:
-    name = planned.lecture.scenes[1].picture
-    assert name is not None
-    return name.rsplit("/", 1)[0]
+def shown(planned: study.Planned) -> list[str]:
+    """The pictures of a lecture."""
+    return [s.picture for s in planned.lecture.scenes if s.picture]
+
+
+def sources(planned: study.Planned) -> set[str]:
+    return {name.rsplit("/", 2)[0] for name in shown(planned)}
 
 
 def test_what_is_asked_about_was_never_learned_from() -> None:
     lectures = list(study.planned(100))
-    asked = {source(p) for p in lectures if is_held_out(p.video_id, HELD_OUT_SHARE)}
-    learned = {source(p) for p in lectures} - asked
+    asked = set[str]().union(*(sources(p) for p in lectures if is_held_out(p.video_id, HELD_OUT_SHARE)))
+    learned = set[str]().union(*(sources(p) for p in lectures if not is_held_out(p.video_id, HELD_OUT_SHARE)))
     assert 10 <= sum(is_held_out(p.video_id, HELD_OUT_SHARE) for p in lectures) <= 30
-    assert len({source(p) for p in lectures}) == len(asked) + len(learned)
+    assert not asked & learned
     for name in asked:
         kind, part = name.split("/")
         assert varied.sources(kind)[part]
@@ -36,18 +40,30 @@ def test_what_is_asked_about_was_never_learned_from() -> None:
 def test_the_lecturer_says_enough_for_a_clip_to_be_learned_from() -> None:
     known = vocabulary.load()
     for planned in study.planned(100):
-        said = " ".join(s.text for s in planned.lecture.scenes[1].sentences)
-        assert relevance(said, planned.lecture.domain, known) == "relevant"
+        for scene in planned.lecture.scenes:
+            if scene.picture:
+                assert relevance(" ".join(s.text for s in scene.sentences), planned.lecture.domain, known) == "relevant"
 
 
-@pytest.mark.parametrize("name", ["mri/axial0/1", "ct/axial9/2"])
-def test_the_lesion_lies_where_the_truth_says(name: str) -> None:
+def test_one_sentence_of_each_picture_is_asked_about_and_it_differs() -> None:
+    known = vocabulary.load()
+    for planned in study.planned(100):
+        asked = [[s.text for s in scene.sentences if medical_terms(s.text, known) and not tells_course(s.text)]
+                 for scene in planned.lecture.scenes if scene.picture]  # fmt: skip
+        assert [len(texts) for texts in asked] == [1, 1]
+        assert asked[0] != asked[1]
+
+
+@pytest.mark.parametrize(("finding", "darkest", "brightest"), [("lesion", 215, 255), ("abscess", 0, 20)])
+@pytest.mark.parametrize("source", ["mri/axial0", "ct/axial9"])
+def test_the_finding_lies_where_the_truth_says(source: str, finding: str, darkest: int, brightest: int) -> None:
+    name = f"{source}/{finding}/1"
     picture = pictures.picture(name)
-    x0, y0, x1, y1 = (round(v) for v in picture.regions["lesion"])
+    x0, y0, x1, y1 = (round(v) for v in picture.regions[finding])
     assert 0 <= x0 < x1 <= varied.EDGE_PX
     assert 0 <= y0 < y1 <= varied.EDGE_PX
     inside = picture.pixels[(y0 + y1) // 2 - 5 : (y0 + y1) // 2 + 5, (x0 + x1) // 2 - 5 : (x0 + x1) // 2 + 5]
-    assert inside.min() > 215
+    assert darkest <= inside.min() <= inside.max() <= brightest
     assert np.array_equal(picture.pixels, varied.picture(name).pixels)
 
 

@@ -1,7 +1,7 @@
 """Pictures for the study: many, all different, of sources that are apart in training and in the questions.
 
-A name is `KIND/SOURCE/NUMBER`. A source is one slice of a volume; its pictures differ in crop, side, brightness and in where
-their one lesion lies, which is drawn so that it is plain to see.
+A name is `KIND/SOURCE/FINDING/NUMBER`. A source is one slice of a volume; its pictures differ in crop, side, brightness and
+in where their one finding lies, which is drawn so that it is plain to see.
 """
 
 import random
@@ -14,6 +14,8 @@ from tests.lectures.grounding import phantoms
 
 EDGE_PX = 480
 """Of the square pictures."""
+FINDINGS = {"lesion": (235, 0.0), "abscess": (0, 0.3)}
+"""Grey level, and the share of the radius that a bright rim takes."""
 
 
 def sources(kind: str) -> dict[str, bool]:
@@ -31,17 +33,19 @@ def sources(kind: str) -> dict[str, bool]:
 
 
 def picture(name: str) -> pictures.Picture:
-    """The picture of that name, with its region `lesion`."""
-    kind, source, number = name.split("/")
-    order = random.Random(f"{kind}/{source}/{number}")
+    """The picture of that name, with the region that is called as its finding is."""
+    kind, source, finding, number = name.split("/")
+    order = random.Random(f"{kind}/{source}/{finding}/{number}")
     image = _varied(_source(kind, source), order)
-    across, down = (order.uniform(0.24, 0.76) * EDGE_PX for _ in range(2))
-    radius = order.uniform(0.07, 0.1) * EDGE_PX
+    across, down = (order.uniform(0.3, 0.7) * EDGE_PX for _ in range(2))
+    radius = order.uniform(0.08, 0.11) * EDGE_PX
+    grey, rim = FINDINGS[finding]
+    for level, reach in ((235, radius), (grey, radius * (1 - rim))):
+        mask = Image.new("L", image.size, 0)
+        ImageDraw.Draw(mask).ellipse((across - reach, down - reach, across + reach, down + reach), fill=255)
+        image.paste((level, level, level), mask=mask.filter(ImageFilter.GaussianBlur(3)))
     box = (across - radius, down - radius, across + radius, down + radius)
-    mask = Image.new("L", image.size, 0)
-    ImageDraw.Draw(mask).ellipse(box, fill=235)
-    image.paste((255, 255, 255), mask=mask.filter(ImageFilter.GaussianBlur(4)))
-    return pictures.Picture(name=name, pixels=np.asarray(image), regions={"lesion": box})
+    return pictures.Picture(name=name, pixels=np.asarray(image), regions={finding: box})
 
 
 def _source(kind: str, source: str) -> Image.Image:
