@@ -43,18 +43,21 @@ def pointed_in(clip: Clip) -> tuple[Pointed, ...]:
     return tuple(found)
 
 
-def pointed_elsewhere(clips: Sequence[Clip], image_id: str | None) -> tuple[str, ...]:
-    """The sentences with which the video's clips point into other pictures, and never into this one."""
+def pointed_elsewhere(clips: Sequence[Clip], image_id: str | None) -> tuple[tuple[str, ...], ...]:
+    """For each other picture of the video's clips, in the order shown: what is said while pointing into it, and never of
+    this one.
+    """
     here: set[str] = set()
-    there: dict[str, None] = {}
+    there: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for clip in clips:
         for links in _sentences(clip):
-            shown = {clip.pictures[link.picture].image_id for link in links}
-            if image_id in shown:
-                here.add(links[0].text)
-            else:
-                there[links[0].text] = None
-    return tuple(text for text in there if text not in here)
+            for shown in {clip.pictures[link.picture].image_id: None for link in links}:
+                if shown == image_id:
+                    here.add(links[0].text)
+                else:
+                    there[shown][links[0].text] = None
+    told = (tuple(text for text in texts if text not in here) for texts in there.values())
+    return tuple(texts for texts in told if texts)
 
 
 def tells_course(text: str) -> bool:

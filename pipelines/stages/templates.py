@@ -5,8 +5,9 @@ Every answer is a fact of the row, and no question is to be won by habit:
 * `modality` and `place`: the answers asked about are thinned until each is asked for equally often in the dataset
   (`balance`), and the options are those answers and no others. Whoever always says the commonest is right by chance.
 * `pointed`: the same options are asked about once for each of their quarters, so each is right exactly once.
-* `finding`: the wrong options are pointing sentences of the same video about its other pictures. Sentences that tell the
-  lecture's course ("the next picture") are never options.
+* `finding`: the wrong options are pointing sentences of the same video, each about another of its pictures: were two about
+  one, the right option would be the odd one out. Sentences that tell the lecture's course ("the next picture") are never
+  options.
 
 The order of the options comes from the question's id. A body region is not asked for: without a text model it is a count
 of words, not a known fact. Place and wording are of the clip's own picture (`picture_only`).
@@ -23,7 +24,7 @@ from pipelines.stages.leaks import says_place
 from pipelines.stages.pointed import QUARTERS, Pointed, pointed_elsewhere, pointed_in, tells_course
 from pipelines.stages.rules import alike
 
-VERSION = 1
+VERSION = 2
 """Raised when a template's words or facts change: part of the fingerprint."""
 OPTIONS = 4
 FINDING_CHARS = 300
@@ -143,9 +144,7 @@ def _modality(
     yield from _choice(clip, "modality_choice", 0, "modality", seed, right, wrong, reason=reason)
 
 
-def _place(
-    clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[str, Balance], seed: int
-) -> Iterator[Draft]:
+def _place(clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[str, Balance], seed: int) -> Iterator[Draft]:
     asked = balances["place"]
     for number, p in enumerate(known.pointed):
         if p.quarter is None:
@@ -157,9 +156,7 @@ def _place(
         yield from _choice(clip, "place_choice", number, "place", seed, p.quarter, wrong, text=p.text, reason=reason)
 
 
-def _pointed(
-    clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[str, Balance], seed: int
-) -> Iterator[Draft]:
+def _pointed(clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[str, Balance], seed: int) -> Iterator[Draft]:
     by_quarter: dict[str, list[str]] = {}
     for p in known.pointed:
         if p.quarter is not None and not says_place(p.text) and not tells_course(p.text):
@@ -171,9 +168,7 @@ def _pointed(
         yield from _choice(clip, "pointed_choice", number, "pointed", seed, right, wrong, place=quarter)
 
 
-def _finding(
-    clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[str, Balance], seed: int
-) -> Iterator[Draft]:
+def _finding(clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[str, Balance], seed: int) -> Iterator[Draft]:
     here = list(dict.fromkeys(p.text for p in known.pointed if not tells_course(p.text)))
     if not here:
         return
@@ -184,9 +179,11 @@ def _finding(
     if told:
         yield _draft(clip, "finding_open", 0, "finding_open", seed, answer=told)
     order = seeded(seed, f"{clip.clip_id}/finding")
-    elsewhere = [t for t in pointed_elsewhere(clips, clip.image_id) if not tells_course(t)]
-    wrong = order.sample(elsewhere, min(OPTIONS - 1, len(elsewhere)))
-    yield from _choice(clip, "finding_choice", 0, "finding", seed, order.choice(here), wrong)
+    wrong: list[str] = []
+    for texts in order.sample(elsewhere := pointed_elsewhere(clips, clip.image_id), len(elsewhere)):
+        if fitting := [t for t in texts if t not in wrong and not tells_course(t)]:
+            wrong.append(order.choice(fitting))
+    yield from _choice(clip, "finding_choice", 0, "finding", seed, order.choice(here), wrong[: OPTIONS - 1])
 
 
 _MAKERS = {"modality": _modality, "place": _place, "pointed": _pointed, "finding": _finding}

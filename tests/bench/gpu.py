@@ -37,6 +37,12 @@ WAYS = {
     "FlashAttention-2, Liger": (),
     "FlashAttention-2, compiled": ("run.liger=false", "run.compile=true"),
 }
+RAY_WAYS = {
+    "Ray Train, all weights": (),
+    "Ray Train, compiled": ("run.compile=true",),
+    "Ray Train, LoRA": ("stages.all.lora.rank=128",),
+    "Ray Train, FSDP2": ("run.parallel=fsdp",),
+}
 
 
 def model(folder: Path, like: Path, *, whole: bool) -> Path:
@@ -139,12 +145,13 @@ def report(folder: Path, like: Path, *, whole: bool, only: str) -> None:
             said := attempted(name, "tests.bench.training", str(file), str(out), *common)
         ):
             print(f"{name:34} {statistics.median(json.loads(said)['seconds'][WARM:]):6.2f} s a step", flush=True)
-        out = folder / kind / "ray"
-        chosen = [word for s in common for word in ("--set", s)]
-        if only in (name := f"{kind}, Ray Train") and attempted(
-            name, "cluster.cli", "train", "vlm", "--data", str(file), "--out", str(out), *chosen
-        ):
-            row(name, out)
+        for way, settings in RAY_WAYS.items():
+            name, out = f"{kind}, {way}", folder / kind / way.replace(" ", "_").replace(",", "")
+            chosen = [word for s in (*common, *settings) for word in ("--set", s)]
+            if only in name and attempted(
+                name, "cluster.cli", "train", "vlm", "--data", str(file), "--out", str(out), *chosen
+            ):
+                row(name, out)
 
 
 def main() -> None:

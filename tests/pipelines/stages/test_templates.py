@@ -68,6 +68,18 @@ def test_each_family_open_and_with_options_says_what_the_row_knows():
         assert len(set(d.options)) == len(d.options) <= 4
 
 
+def test_of_each_other_picture_at_most_one_sentence_is_an_option():
+    said = {number: f"Here is a lesion of picture {number}." for number in range(5)}
+    clips = [clip(n, corners={"upper left": CORNERS["upper left"]}, said={"upper left": said[n]}) for n in said]
+    two = clip(5, others=("A lesion elsewhere.", "Another lesion elsewhere."))
+    for d in drafts([*clips, two], ["finding"]):
+        if d.options:
+            assert len(d.options) == 4
+            assert len(set(d.options) & {"A lesion elsewhere.", "Another lesion elsewhere."}) <= 1
+    (asked,) = [d for d in drafts([two], ["finding"]) if d.options]
+    assert len(asked.options) == 2
+
+
 def test_nothing_is_asked_of_what_is_not_known():
     bare = dataclasses.replace(clip(), image_id=None)
     assert drafts([bare]) == []
