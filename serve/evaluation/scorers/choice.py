@@ -9,20 +9,28 @@ from collections.abc import Iterator, Sequence
 
 LETTERS = "ABCDEFGHIJ"
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*%?|[^\W\d_]+(?:['’][^\W\d_]+)*")  # noqa: RUF001 the typographic apostrophe
-_DENIALS = frozenset(
-    "not no never neither nor cannot without exclude excludes excluding excluded unlike isn't wasn't can't wrong".split()  # noqa: SIM905
+_NEGATIONS = frozenset(
+    "not never cannot isn't aren't wasn't weren't don't doesn't didn't can't couldn't won't wouldn't".split()  # noqa: SIM905
 )
-_CONNECTIVES = frozenset("because since as due given based which this these it the is was for with according".split())  # noqa: SIM905
+_DENIALS = _NEGATIONS | frozenset(
+    "no neither nor without exclude excludes excluding excluded unlike wrong incorrect unlikely".split()  # noqa: SIM905
+)
+_VERBS = frozenset(
+    "is was are were be can could would should does did do has had seems appears looks".split()  # noqa: SIM905
+)
+_TURNS = frozenset("but so hence thus therefore however instead".split())  # noqa: SIM905
+_CONNECTIVES = frozenset("because since as due given based which this these it the for with according".split())  # noqa: SIM905
 _COMMON = frozenset("a an the of in on and or is are it its this that to with by".split())  # noqa: SIM905
-_SAID = (
-    r"(?:answer|option|choice)(?:\s+(?:choice|option|letter))?\s*"
-    r"(?:(?:is|was|would\s+be|should\s+be|must\s+be)\s*)?(?:[:=\-]\s*)?(?:(?:option|choice|letter)\s+)?"
-)
+_LINK = r"\s*(?:(?:is|was|would\s+be|should\s+be|must\s+be)\s*)?(?:[:=\-]\s*)?(?:(?:option|choice|letter)\s+)?"
+_ANSWER = r"\banswer(?:\s+(?:choice|option|letter))?" + _LINK
+_OPTION = r"\b(?:option|choice)(?:\s+letter)?" + _LINK
+_PLACED = r"(?:\(\s*([A-Ja-j])\s*\)|([A-J])(?![\w'’])|([a-j])(?=[).\]]|\s*$))"  # noqa: RUF001
+_CLAUSE = r"[;:!?\n]|[.,](?!\d)"
 
 
 def tokens(text: str) -> list[str]:
     """Words and numbers in order, case-folded."""
-    return [t.casefold() for t in _TOKEN.findall(text)]
+    return [t.casefold().replace("’", "'") for t in _TOKEN.findall(text)]  # noqa: RUF001
 
 
 def choose(reply: str, options: Sequence[str]) -> int | None:
@@ -49,7 +57,8 @@ AMBIGUOUS = -1
 
 def _plain(reply: str) -> str:
     """Without Markdown, LaTeX and JSON around the answer."""
-    text = re.sub(r"<think>.*?</think>", " ", reply, flags=re.DOTALL)
+    text = re.sub(r"^.*</think>", " ", reply, flags=re.DOTALL)  # some templates open it in the prompt
+    text = re.sub(r"<think>.*", " ", text, flags=re.DOTALL)  # cut off while thinking: nothing is said yet
     text = re.sub(r"\\(?:boxed|text|mathbf|textbf)\s*\{([^{}]*)\}", r"\1", text)
     text = re.sub(r'^\s*[{\[]\s*"[^"]*"\s*:\s*"([^"]*)"\s*[}\]]\s*$', r"\1", text)
     return re.sub(r"[*`$\"“”]|(?<!\w)_|_(?!\w)", "", text).strip()
@@ -85,8 +94,11 @@ def _lists(text: str, texts: list[list[str]]) -> bool:
 
 
 def _several(rest: str, count: int) -> bool:
-    """Whether what follows a letter names a second one: "A, C", "A and B", "A/B"."""
-    match = re.match(r"\s*(?:[,/&+]|and\b|or\b)\s*(?:and\b|or\b)?\s*\(?([A-Ja-j])\)?(?![\w'’])", rest)  # noqa: RUF001
+    """Whether what follows a letter names a second one: "A, C", "A and B", "A/B", "A or option B"."""
+    match = re.match(
+        r"\s*(?:[,/&+]|and\b|or\b)\s*(?:and\b|or\b)?\s*(?:option\s+|choice\s+)?\(?([A-Ja-j])\)?(?![\w'’])",  # noqa: RUF001
+        rest,
+    )
     return match is not None and _letter(match.group(1), count) is not None and match.group(1) != "a"
 
 
@@ -102,7 +114,9 @@ def _leading_strong(text: str, texts: list[list[str]]) -> int | None:
     if not after:
         return index
     own = texts[index]
-    return index if own and after[: len(own)] == own and not _longer(after, texts, index) else None
+    if not own or after[: len(own)] != own or _longer(after, texts, index) or _dismissed(after[len(own) :]):
+        return None
+    return index
 
 
 def _longer(after: list[str], texts: list[list[str]], index: int) -> bool:
@@ -121,36 +135,60 @@ def _leading_text(text: str, texts: list[list[str]]) -> int | None:
     if len(longest) > 1:
         return AMBIGUOUS
     behind = said[length : length + 3]
-    if set(behind) & _DENIALS or behind[:1] in (["or"], ["and"], ["vs"], ["versus"]):
+    if set(behind) & _DENIALS or _dismissed(said[length:]) or behind[:1] in (["or"], ["and"], ["vs"], ["versus"]):
         return None
     return longest[0]
 
 
 def _explicit(text: str, texts: list[list[str]]) -> int | None:
-    """The last "the answer is B", "Answer: B", "option (B)" that names a letter as a choice."""
+    """The last "the answer is B" or "Answer: B"; without one, the only letter that "option B" names as a choice."""
     found = None
-    for match in re.finditer(_SAID + r"(?:\(\s*([A-Ja-j])\s*\)|([A-J])(?![\w'’])|([a-j])(?=[).\]]|\s*$))", text, re.I):  # noqa: RUF001
-        word = next(g for g in match.groups() if g)
-        index = _letter(word, len(texts))
-        if index is None or (match.group(2) and not word.isupper()):
-            continue
-        rest = text[match.end() :].split("\n", 1)[0]
-        if _several(rest, len(texts)):
-            found = AMBIGUOUS
-            continue
-        if re.match(r"\s+(?:is|was)\s+(?:not|in)?\s*(?:wrong|incorrect|correct|excluded)", rest):
-            if "not" in rest.split()[:3] or re.search(r"\b(?:wrong|incorrect|excluded)", rest[:30]):
-                continue
-            found = index
-            continue
-        after = tokens(rest)
-        own = texts[index]
-        enclosed = match.group(1) is not None or re.match(r"\s*[).:,;\]\-–—]|\s*$", rest) is not None  # noqa: RUF001
-        if enclosed and _begins_other(after, texts, index):
-            found = AMBIGUOUS
-        elif enclosed or not after or after[: len(own)] == own or after[0] in _CONNECTIVES:
-            found = index
-    return found
+    for match in re.finditer(_ANSWER + _PLACED, text, re.IGNORECASE):
+        verdict = _chosen(match, text, texts)
+        found = found if verdict is None else verdict
+    if found is not None:
+        return found
+    options = {_chosen(m, text, texts, alone=True) for m in re.finditer(_OPTION + _PLACED, text, re.IGNORECASE)} - {None}
+    return options.pop() if len(options) == 1 else AMBIGUOUS if options else None
+
+
+def _chosen(match: re.Match[str], text: str, texts: list[list[str]], *, alone: bool = False) -> int | None:
+    """The letter of a match, if it is chosen there and not only spoken of.
+
+    Behind "the answer is" a letter is chosen unless it turns out to be a word; `alone`, behind "option", it is where
+    nothing follows but its own text and a reason, or "is correct".
+    """
+    word = next(g for g in match.groups() if g)
+    index = _letter(word, len(texts))
+    if index is None or (match.group(2) and not word.isupper()):
+        return None
+    rest = text[match.end() :].split("\n", 1)[0]
+    before = tokens(re.split(r"[.,;:!?\n]", text[: match.start()])[-1])
+    if _several(rest, len(texts)) or before[-1:] in (["or"], ["and"]):
+        return AMBIGUOUS
+    after, own = tokens(rest), texts[index]
+    said_own = bool(own) and after[: len(own)] == own
+    behind = after[len(own) :] if said_own else after
+    clause = tokens(re.split(_CLAUSE, re.sub(r"^[\s).:\]\-–—]+", "", rest))[0])  # noqa: RUF001
+    if _denied(before) or _dismissed(clause[len(own) :] if said_own else clause):
+        return None
+    enclosed = match.group(1) is not None or re.match(r"\s*[).:,;\]\-–—]|\s*$", rest) is not None  # noqa: RUF001
+    if enclosed and _begins_other(after, texts, index):
+        return AMBIGUOUS
+    if alone:
+        ends = re.match(r"\s*[)\]]?\s*(?:[.,;!]|$)", rest) is not None or (said_own and not behind)
+        right = re.match(r"(?:is|was|must be|should be|would be) (?:the )?(?:correct|right|best|answer|most)", " ".join(behind))
+        return index if ends or right or behind[:1] == ["because"] else None
+    return index if enclosed or not after or said_own or after[0] in _CONNECTIVES or after[0] in _VERBS else None
+
+
+def _dismissed(behind: list[str]) -> bool:
+    """Whether the words behind a letter or an option's text say that it is not the one: "is wrong", "can be ruled out"."""
+    near = behind[:4]
+    if not near or near[0] not in _VERBS | _NEGATIONS:
+        return False
+    two = {" ".join(pair) for pair in zip(near, near[1:], strict=False)}
+    return bool(set(near[:3]) & _DENIALS or two & {"less likely", "ruled out", "least likely"})
 
 
 def _begins_other(after: list[str], texts: list[list[str]], index: int) -> bool:
@@ -171,7 +209,7 @@ def _leading_weak(text: str, texts: list[list[str]]) -> int | None:
     after = tokens(rest)
     if _begins_other(after, texts, index):
         return AMBIGUOUS
-    if set(after[:3]) & _DENIALS:
+    if set(after[:3]) & _DENIALS or _dismissed(after):
         return None
     if sign == "." and rest[:1].islower():  # "E. coli", "C. difficile", "a. carotis": an abbreviation
         return None
@@ -183,8 +221,13 @@ def _leading_weak(text: str, texts: list[list[str]]) -> int | None:
 
 
 def _marked(text: str, texts: list[list[str]]) -> int | None:
-    """Letters in round brackets anywhere, if they are one and the same: "I would choose (B)"."""
-    found = {_letter(m.group(1), len(texts)) for m in re.finditer(r"(?<!\w)\(([A-J])\)", text)} - {None}
+    """Letters in round brackets anywhere, if they are one and the same and not denied: "I would choose (B)"."""
+    found = set()
+    for match in re.finditer(r"(?<!\w)\(([A-J])\)", text):
+        before, behind = re.split(_CLAUSE, text[: match.start()])[-1], re.split(_CLAUSE, text[match.end() :])[0]
+        if not _denied(tokens(before)) and not _dismissed(tokens(behind)):
+            found.add(_letter(match.group(1), len(texts)))
+    found -= {None}
     if len(found) > 1:
         return None
     return found.pop() if found else None
@@ -192,12 +235,14 @@ def _marked(text: str, texts: list[list[str]]) -> int | None:
 
 def _mentioned(text: str, texts: list[list[str]]) -> int | None:
     """The one option whose text the reply contains, not denied and not inside a longer option's text."""
-    clauses = [tokens(c) for c in re.split(r"[;:!?\n]|[.,](?!\d)", text)]
+    clauses = [tokens(c) for c in re.split(_CLAUSE, text)]
     said = [t for c in clauses for t in c]
     begins = [sum(map(len, clauses[:i])) for i, c in enumerate(clauses) for _ in c]
+    ends = [begins[at] + len(c) for at, c in enumerate(c for c in clauses for _ in c)]
     spans = [(start, start + len(t), i) for i, t in enumerate(texts) for start in _places(said, t)]
     free = [s for s in spans if not any(o[0] <= s[0] and s[1] <= o[1] and o[1] - o[0] > s[1] - s[0] for o in spans)]
-    named = {i for start, _, i in free if not _denied(said[max(begins[start], start - 4) : start])}
+    named = {i for start, end, i in free
+             if not _denied(said[begins[start] : start]) and not _dismissed(said[end : max(end, ends[start])])}  # fmt: skip
     return named.pop() if len(named) == 1 else None
 
 
@@ -208,5 +253,9 @@ def _places(said: list[str], wanted: list[str]) -> Iterator[int]:
 
 def _denied(before: list[str]) -> bool:
     """Whether the words before a mention, within its clause, deny it."""
-    two = {" ".join(pair) for pair in zip(before, before[1:], strict=False)}
-    return bool(set(before[-3:]) & _DENIALS or two & {"rather than", "instead of", "ruled out", "rule out", "rules out"})
+    two = {" ".join(pair) for pair in zip(before[-4:], before[-3:], strict=False)}
+    if two & {"rather than", "instead of", "ruled out", "rule out", "rules out"}:
+        return True
+    turn = max((i for i, word in enumerate(before) if word in _TURNS), default=-1)
+    near = before[turn + 1 :]
+    return bool(set(near[-3:]) & _DENIALS or set(near[-6:]) & _NEGATIONS)

@@ -72,7 +72,8 @@ def test_replies(reply, options, wanted):
     assert choose(reply, options) == wanted
 
 
-GRAMMAR = {*choice._COMMON, *choice._DENIALS, *choice._CONNECTIVES, "answer", "option", "choice", "letter", "seen", "here"}
+GRAMMAR = {*choice._COMMON, *choice._DENIALS, *choice._CONNECTIVES, *choice._VERBS, *choice._TURNS,
+           "answer", "option", "choice", "letter", "seen", "here"}  # fmt: skip
 words = st.text(alphabet="bcdefghijklmnoqrstuvwxyz", min_size=4, max_size=9).filter(lambda w: w not in GRAMMAR)
 option_sets = st.lists(words, min_size=2, max_size=6, unique=True)
 
@@ -116,4 +117,36 @@ LIST = "A. CT\nB. Ultrasound\nC. MRI\nD. X-ray"
     ],
 )
 def test_the_options_over_again_are_no_choice(reply: str, wanted: int | None) -> None:
+    assert choose(reply, ["CT", "Ultrasound", "MRI", "X-ray"]) == wanted
+
+
+@pytest.mark.parametrize(
+    ("reply", "wanted"),
+    [
+        # the answer is what is said to be it, not the option spoken of last
+        ("The correct answer is C. MRI. Option A (CT) is incorrect because bone would be bright.", 2),
+        ("The correct answer is **C. MRI**.\n\nOption D (X-ray) would show projection.", 2),
+        ("The correct answer is C. MRI.\n\nOption A: CT would show bright bone.\nOption B: Ultrasound has speckle.", 2),
+        ("The answer is C. Choice B is less likely.", 2),
+        ("Option C is correct. Option A is not, because bone is bright.", 2),
+        ("The answer is C, not option A.", 2),
+        ("Answer: C\n\nExplanation: option A is unlikely because bone is dark.", 2),
+        ("I would go with option C because the cortex is gray.", 2),
+        ("Answer A is incorrect. The answer is C.", 2),
+        ("A. CT is wrong: bone would be bright.", None),
+        ("Either option A or option B", None),
+        ("The answer is option A or option B.", None),
+        ("Option A would show bone. Option B would show speckle.", None),
+        # thoughts are not the answer, whoever opened them
+        ("Option A: maybe. Or B.</think>\n\nC", 2),
+        ("<think>Answer: A, or", None),
+        # what is denied is not chosen
+        ("CT is not shown here.", None), ("CT is not shown here; this is an MRI.", 2), ("(A) is wrong.", None),
+        ("It is not (A).", None), ("(B) can be ruled out.", None), ("The answer is not (A).", None),
+        ("It does not look like a CT.", None), ("It doesn't show a CT.", None), ("I don't think it is a CT.", None),
+        ("I don’t think it is a CT.", None), ("It is not a CT but an MRI.", 2), ("MRI, not CT", 2),
+        ("CT can be ruled out, which leaves MRI.", 2),
+    ],
+)  # fmt: skip
+def test_what_is_spoken_of_is_not_what_is_chosen(reply: str, wanted: int | None) -> None:
     assert choose(reply, ["CT", "Ultrasound", "MRI", "X-ray"]) == wanted
