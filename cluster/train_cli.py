@@ -48,7 +48,7 @@ def train_frames(
         list[Path],
         typer.Option("--data", help="Folder with one sub-folder of pictures per class, or a CSV of path, label[, group]."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Head file (.npz), its report beside it; or the folder of a model.")],
+    out: Annotated[str, typer.Option("--out", help="Head file (.npz), its report beside it; or the folder of a model.")],
     recipe: Annotated[
         str | None, typer.Option(help=f"Fine-tune a whole model: {', '.join(frame_config.RECIPES)} (siglip with --model).")
     ] = None,
@@ -72,14 +72,16 @@ def train_frames(
     if recipe is None and model is None:
         if settings:
             raise UsageError("--set changes a whole model's fine-tuning: give --model or --recipe.")
-        _train_head(data, out, seed or 0, count)
+        if "://" in out:
+            raise UsageError("A head is a file on this machine: --out HEAD.npz.")
+        _train_head(data, Path(out), seed or 0, count)
         return
     from train.frame_tuning import run
 
     chosen = [*([f"seed={seed}"] if seed is not None else []), *(settings or [])]
     config = frame_training(recipe or "siglip", chosen, model)
     try:
-        run(data, str(out), config, workers=count, connect=cluster, say=typer.echo)
+        run(data, out, config, workers=count, connect=cluster, say=typer.echo)
     except Stopped as stopped:
         typer.echo(f"preceptor: {stopped}", err=True)
         raise typer.Exit(143) from stopped

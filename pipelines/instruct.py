@@ -27,7 +27,7 @@ from pipelines.stage import Stage, apply, faults_as_raised, start_ledger
 from pipelines.stages import prompts, rules, templates
 from pipelines.store import Store
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raised when the families or the leak check change their rows: part of the fingerprint."""
 _COLUMNS = ("row_id", "video_id", "uri", "attempt", "status", "probe", "clips")
 

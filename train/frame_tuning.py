@@ -23,7 +23,7 @@ from train.frame_data import read_picture
 from train.frame_figures import figures
 from train.frame_labels import Contents, Labelled
 from train.frame_lesson import FrameJob, load, load_processor, shown_to_model, train
-from train.model import local_model
+from train.model import from_anywhere, local_model
 from train.ray_run import RayWorker, Say, fit
 from train.run import NOT_LEARNED, Stopped, count_steps
 from train.sampler import Plan
@@ -95,7 +95,7 @@ def plan(out: str, config: FrameConfig, contents: Contents, rows: Sequence[Label
         epochs=config.pace.epochs, window=WINDOW_PACKS * pack, max_tokens=pack, packing=True,
     )  # fmt: skip
     return FrameJob(
-        out=out, config=config, start=config.model, labels=contents.labels, plan=order,
+        out=out, config=config, start=from_anywhere(config.model), labels=contents.labels, plan=order,
         total_steps=count_steps(order, config.pace, lambda ref: 1),
         class_weights=even if config.data.balance == "loss" else ones,
     )  # fmt: skip

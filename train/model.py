@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,6 +65,11 @@ def means(run: RunSettings) -> Means:
     device = torch.cuda.get_device_name() if gpu else "CPU"
     return Means(device=device, gpu=gpu, precision=precision, attention=attention, liger=liger, parallel=run.parallel,
                  compiled=run.compile, gradient_checkpointing=run.gradient_checkpointing)  # fmt: skip
+
+
+def from_anywhere(model: str) -> str:
+    """The model as workers find it: Ray Train gives each a directory of its own, so that a folder needs its whole path."""
+    return os.path.abspath(model) if os.path.isdir(model) else model
 
 
 def local_model(model: str) -> str:

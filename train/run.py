@@ -20,7 +20,7 @@ from train.chat import Encoder, load_processor
 from train.config import Pace, TrainConfig
 from train.index import Contents
 from train.loop import train
-from train.model import local_model
+from train.model import from_anywhere, local_model
 from train.ray_run import Say, fit
 from train.sampler import Plan, Ref, steps
 
@@ -131,7 +131,7 @@ def plan(out: str, config: TrainConfig, contents: Contents) -> list[Job]:
             seed=config.seed, epochs=stage.epochs, window=config.data.window, max_tokens=config.data.max_tokens,
             packing=config.data.packing,
         )  # fmt: skip
-        before = Store(out).uri(*jobs[-1].target) if jobs else config.model
+        before = Store(out).uri(*jobs[-1].target) if jobs else from_anywhere(config.model)
         reader, final = index.Reader(folder, streams), number == len(stages) - 1
         total = count_steps(order, stage, lambda r, reader=reader: reader.length(r.stream, r.row))  # type: ignore[misc]
         jobs.append(Job(out=out, config=config, stage=name, number=number, start=before, streams=streams, plan=order,

@@ -89,5 +89,5 @@ def conversation(sample_id: str, media: Media | None, pairs: tuple[tuple[str, st
     turns = []
     for number, (question, answer) in enumerate(pairs):
         shown: tuple[str | None, ...] = (None,) if media is not None and number == 0 else ()
-        turns += [Turn(role="user", parts=(*shown, question)), Turn(role="assistant", parts=(answer,))]
+        turns += [Turn(role="user", parts=(*shown, question)), Turn(role="assistant", parts=(answer.strip(),))]
     return Sample(sample_id=sample_id, turns=tuple(turns), media=(media,) if media is not None else ())

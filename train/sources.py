@@ -13,7 +13,6 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import ijson
@@ -33,6 +32,8 @@ from train.media import film_length_and_size, picture_size
 from train.samples import CAPTION_PROMPTS, Found, LeftOut, Media, Sample, Turn, conversation
 
 _COLUMNS = ("status", "probe", "clips")
+_LATE_S = 2.0
+"""A stretch may end so long after its film: lengths are rounded up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +104,16 @@ def _of_clip(out: str, video: Video, clip: Clip, rows: dict[str, int], asked: li
         if caption:
             prompt = prompts[zlib.crc32(clip.clip_id.encode()) % len(prompts)]
             yield conversation(f"{clip.clip_id}/{media.kind}/caption", media, ((prompt, caption),))
-        for number, turns in enumerate(asked):
+        for number, turns in enumerate(_apart(asked)):
             if turns[0].picture_only and media.kind != "image":
                 continue
             yield conversation(f"{clip.clip_id}/{media.kind}/qa{number}", media, tuple(t.words() for t in turns))
+
+
+def _apart(asked: list[list[QuestionAnswer]]) -> list[list[QuestionAnswer]]:
+    """Template turns one by one, as they are asked in evaluation: of several about one picture the first answers rule out
+    options of the others."""
+    return [part for turns in asked for part in ([[t] for t in turns] if turns[0].source == "template" else [turns])]
 
 
 def _picture(out: str, video: Video, clip: Clip, rows: dict[str, int]) -> Media | LeftOut:
@@ -167,23 +174,27 @@ def _items(uri: str) -> Iterator[Any]:
 
 
 def _llava(sample_id: str, item: dict[str, Any], folder: str) -> Sample:
-    media = [_named("image", p, folder, item) for p in _list(item.get("image"))]
-    media += [_named("video", p, folder, item) for p in _list(item.get("video"))]
-    turns = []
+    waiting = {kind: [_named(kind, p, folder, item) for p in _list(item.get(kind))] for kind in ("image", "video")}
+    given = [*waiting["image"], *waiting["video"]]
+    turns, shown = [], []
     for message in item["conversations"]:
         role = {"human": "user", "gpt": "assistant", "system": "system"}[message["from"]]
-        pieces = re.split(r"\s*(?:<image>|<video>)\s*", message["value"])
+        pieces = re.split(r"\s*<(image|video)>\s*", message["value"].strip())
         parts: list[str | None] = []
         for number, piece in enumerate(pieces):
-            parts += ([None] if number else []) + ([piece] if piece else [])
+            if number % 2:
+                if not waiting[piece]:
+                    raise ValueError(f"a place for a further {piece}")
+                shown.append(waiting[piece].pop(0))
+            parts += [None] if number % 2 else [piece] if piece else []
         turns.append(Turn(role=role, parts=tuple(parts)))
-    places = sum(part is None for turn in turns for part in turn.parts)
-    if places == 0 and media:  # files without placeholders mean: before the first question
+    if given and not shown:  # files without placeholders mean: before the first question
         first = next(i for i, turn in enumerate(turns) if turn.role == "user")
-        turns[first] = Turn(role="user", parts=(*([None] * len(media)), *turns[first].parts))
-    elif places != len(media):
-        raise ValueError(f"{places} places for {len(media)} pictures or films")
-    return Sample(sample_id=sample_id, turns=tuple(turns), media=tuple(media))
+        turns[first] = Turn(role="user", parts=(*([None] * len(given)), *turns[first].parts))
+        shown = given
+    if len(shown) != len(given):
+        raise ValueError(f"{len(shown)} places for {len(given)} pictures or films")
+    return Sample(sample_id=sample_id, turns=tuple(turns), media=tuple(shown))
 
 
 def _list(value: Any) -> list[Any]:
@@ -196,5 +207,7 @@ def _named(kind: str, name: str, folder: str, item: dict[str, Any]) -> Media:
         width, height = picture_size(uri)
         return Media(kind=kind, uri=uri, width=width, height=height)
     length, width, height = film_length_and_size(uri)
-    start, end = (float(t) if isinstance(t, Decimal | float | int) else t for t in item.get("timestamp") or (0.0, length))
+    start, end = (float(t) for t in item.get("timestamp") or (0.0, length))
+    if not 0 <= start < end <= length + _LATE_S:
+        raise ValueError(f"{start:g} to {end:g} s is no stretch of a film of {length:g} s")
     return Media(kind=kind, uri=uri, start_s=start, end_s=end, width=width, height=height)

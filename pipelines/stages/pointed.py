@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipelines.schema import Box, Clip, Link
@@ -43,9 +43,11 @@ def pointed_in(clip: Clip) -> tuple[Pointed, ...]:
     return tuple(found)
 
 
-def pointed_elsewhere(clips: Sequence[Clip], image_id: str | None) -> tuple[tuple[str, ...], ...]:
-    """For each other picture of the video's clips, in the order shown: what is said while pointing into it, and never of
-    this one.
+def pointed_elsewhere(
+    clips: Sequence[Clip], image_id: str | None, is_medical: Callable[[str], bool]
+) -> tuple[tuple[str, ...], ...]:
+    """For each other picture of the video's clips, in the order shown: the medical sentences that are said while pointing
+    into it and never of this one, and do not tell the lecture's course.
     """
     here: set[str] = set()
     there: defaultdict[str, dict[str, None]] = defaultdict(dict)
@@ -56,7 +58,10 @@ def pointed_elsewhere(clips: Sequence[Clip], image_id: str | None) -> tuple[tupl
                     here.add(links[0].text)
                 else:
                     there[shown][links[0].text] = None
-    told = (tuple(text for text in texts if text not in here) for texts in there.values())
+    told = (
+        tuple(text for text in texts if text not in here and is_medical(text) and not tells_course(text))
+        for texts in there.values()
+    )
     return tuple(texts for texts in told if texts)
 
 

@@ -3,11 +3,13 @@
 Every answer is a fact of the row, and no question is to be won by habit:
 
 * `modality` and `place`: the answers asked about are thinned until each is asked for equally often in the dataset
-  (`balance`), and the options are those answers and no others. Whoever always says the commonest is right by chance.
-* `pointed`: the same options are asked about once for each of their quarters, so each is right exactly once.
+  (`balance`), and the options are those answers and no others, in every question. Whoever always says the commonest is
+  right by chance.
+* `pointed`: the same options are asked about once for each of their quarters, so each is right exactly once. What was said
+  of two quarters is none.
 * `finding`: the wrong options are pointing sentences of the same video, each about another of its pictures: were two about
-  one, the right option would be the odd one out. Sentences that tell the lecture's course ("the next picture") are never
-  options.
+  one, the right option would be the odd one out. All have a medical term, and sentences that tell the lecture's course
+  ("the next picture") are never options.
 
 The order of the options comes from the question's id. A body region is not asked for: without a text model it is a count
 of words, not a known fact. Place and wording are of the clip's own picture (`picture_only`).
@@ -28,6 +30,9 @@ VERSION = 2
 """Raised when a template's words or facts change: part of the fingerprint."""
 OPTIONS = 4
 FINDING_CHARS = 300
+
+Elsewhere = Sequence[Sequence[str]]
+"""For each other picture of the video, what is said while pointing into it."""
 
 _WORDING = {
     "modality": (
@@ -77,9 +82,13 @@ def balance(counts: Mapping[str, int]) -> Balance:
     """The commonest answers, thinned to the number of the rarest among them.
 
     How many answers: the number that leaves most questions beyond those that chance answers, (k - 1) times the count of
-    the k-th. An answer that is alone needs no looking and is not asked for.
+    the k-th. An answer that is alone needs no looking and is not asked for; of those that one picture may show both, only
+    the commonest is: options that differ from question to question would tell which is right.
     """
-    ranked = sorted((n, answer) for answer, n in counts.items() if n)[::-1]
+    ranked: list[tuple[int, str]] = []
+    for n, answer in sorted(((n, answer) for answer, n in counts.items() if n), reverse=True):
+        if not any(answer in alike(other) for _, other in ranked):
+            ranked.append((n, answer))
     if len(ranked) < 2:
         return Balance()
     k = max(range(2, len(ranked) + 1), key=lambda k: ((k - 1) * ranked[k - 1][0], k))
@@ -128,23 +137,23 @@ def drafts(
         draft
         for clip, known in [(clip, facts(clip, is_medical)) for clip in clips]
         for family in families
-        for draft in _MAKERS[family](clip, known, clips, balances, seed)
+        for draft in _MAKERS[family](clip, known, pointed_elsewhere(clips, clip.image_id, is_medical), balances, seed)
     ]
 
 
 def _modality(
-    clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[str, Balance], seed: int
+    clip: Clip, known: Facts, elsewhere: Elsewhere, balances: Mapping[str, Balance], seed: int
 ) -> Iterator[Draft]:
     if known.modality is None:
         return
     right, asked = known.modality, balances["modality"]
     reason = None if asked.keeps(right, f"{clip.clip_id}/modality", seed) else Drop.BALANCE
-    wrong = [answer for answer in sorted(asked.shares) if answer not in alike(right)]
+    wrong = [answer for answer in sorted(asked.shares) if answer != right]
     yield _draft(clip, "modality_open", 0, "modality", seed, answer=right, reason=reason)
     yield from _choice(clip, "modality_choice", 0, "modality", seed, right, wrong, reason=reason)
 
 
-def _place(clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[str, Balance], seed: int) -> Iterator[Draft]:
+def _place(clip: Clip, known: Facts, elsewhere: Elsewhere, balances: Mapping[str, Balance], seed: int) -> Iterator[Draft]:
     asked = balances["place"]
     for number, p in enumerate(known.pointed):
         if p.quarter is None:
@@ -156,11 +165,13 @@ def _place(clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[st
         yield from _choice(clip, "place_choice", number, "place", seed, p.quarter, wrong, text=p.text, reason=reason)
 
 
-def _pointed(clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[str, Balance], seed: int) -> Iterator[Draft]:
+def _pointed(clip: Clip, known: Facts, elsewhere: Elsewhere, balances: Mapping[str, Balance], seed: int) -> Iterator[Draft]:
     by_quarter: dict[str, list[str]] = {}
     for p in known.pointed:
         if p.quarter is not None and not says_place(p.text) and not tells_course(p.text):
             by_quarter.setdefault(p.quarter, []).append(p.text)
+    often = Counter(text for texts in by_quarter.values() for text in set(texts))
+    by_quarter = {q: once for q, texts in by_quarter.items() if (once := [t for t in texts if often[t] == 1])}
     chosen = {q: seeded(seed, f"{clip.clip_id}/pointed/{q}").choice(texts) for q, texts in by_quarter.items()}
     for number, quarter in enumerate(q for q in QUARTERS if q in chosen):
         right, wrong = chosen[quarter], [text for q, text in chosen.items() if q != quarter]
@@ -168,7 +179,7 @@ def _pointed(clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[
         yield from _choice(clip, "pointed_choice", number, "pointed", seed, right, wrong, place=quarter)
 
 
-def _finding(clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[str, Balance], seed: int) -> Iterator[Draft]:
+def _finding(clip: Clip, known: Facts, elsewhere: Elsewhere, balances: Mapping[str, Balance], seed: int) -> Iterator[Draft]:
     here = list(dict.fromkeys(p.text for p in known.pointed if not tells_course(p.text)))
     if not here:
         return
@@ -180,8 +191,8 @@ def _finding(clip: Clip, known: Facts, clips: Sequence[Clip], balances: Mapping[
         yield _draft(clip, "finding_open", 0, "finding_open", seed, answer=told)
     order = seeded(seed, f"{clip.clip_id}/finding")
     wrong: list[str] = []
-    for texts in order.sample(elsewhere := pointed_elsewhere(clips, clip.image_id), len(elsewhere)):
-        if fitting := [t for t in texts if t not in wrong and not tells_course(t)]:
+    for texts in order.sample(elsewhere, len(elsewhere)):
+        if fitting := [t for t in texts if t not in wrong]:
             wrong.append(order.choice(fitting))
     yield from _choice(clip, "finding_choice", 0, "finding", seed, order.choice(here), wrong[: OPTIONS - 1])
 

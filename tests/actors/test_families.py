@@ -4,11 +4,13 @@ import dataclasses
 
 import pytest
 
+from actors import families as written
 from actors.families import Writer, gate
 from actors.text_engine import OpenAiEngine, Reply
 from pipelines.config import TextSettings
 from pipelines.instruct_config import GENERATED, GateSettings, InstructConfig
 from pipelines.instruct_schema import Drop
+from pipelines.stages.drafts import Draft
 from tests.actors.tutor import QA, TEXT, tutor
 from tests.pipelines import datasets
 from tests.serve.evaluation.chat import Trouble, serving, words
@@ -47,6 +49,14 @@ def test_questions_open_and_with_options():
     assert choice.prompt == "instruct/question@1, instruct/answer@1, instruct/options@1, instruct/understanding@1"
     assert all(r["response_format"]["json_schema"]["schema"]["properties"].keys() == {f} for r, f in
                zip(seen, fields(seen), strict=True))  # fmt: skip
+
+
+def test_punctuation_does_not_mark_the_right_option():
+    open_one = Draft(clip_id="c", family="qa_choice", number=0, question="Where?", answer="In the liver.", source="model",
+                     prompt="p")  # fmt: skip
+    made = written._optioned(open_one, Reply(text="In the kidney.; In the spleen; In the lung"), 0)
+    assert made.answer == "In the liver"
+    assert set(made.options) == {"In the liver", "In the kidney", "In the spleen", "In the lung"}
 
 
 @pytest.mark.parametrize(

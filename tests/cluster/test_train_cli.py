@@ -24,6 +24,12 @@ def test_settings_need_a_whole_model(tmp_path):
     assert "--model or --recipe" in str(result.exception)
 
 
+def test_a_head_is_a_file_on_this_machine(tmp_path):
+    result = invoke("frames", "--data", str(tmp_path), "--out", "s3://bucket/head.npz")
+    assert isinstance(result.exception, UsageError)
+    assert "on this machine" in str(result.exception)
+
+
 def test_a_model_and_settings_change_the_recipe():
     config = frame_training("siglip", ["pace.epochs=2", "seed=7"], "FOLDER")
     assert (config.model, config.pace.epochs, config.seed, config.recipe) == ("FOLDER", 2, 7, "siglip")

@@ -71,6 +71,16 @@ def test_clips_become_conversations_about_picture_and_film(tmp_path, encode):
     assert film(document.media[0], tiny.VISION).shape == (8, document.media[0].height, document.media[0].width, 3)
 
 
+def test_template_turns_are_learned_one_by_one_as_they_are_asked(tmp_path):
+    shown = datasets.picture("v", 0)
+    clip = datasets.clip("v", 0.0, shown)
+    datasets.build(tmp_path / "out", [[datasets.ok("v", [shown], [clip])]], [shown])
+    turns = [datasets.turn("v", clip.clip_id, n, f"What is in quarter {n}?", "A lesion.") for n in range(2)]
+    datasets.write_turns(tmp_path / "out", [dataclasses.replace(t, source="template") for t in turns])
+    found = [s for s in sources.curated(str(tmp_path / "out"), 0.0) if isinstance(s, Sample) and "/qa" in s.sample_id]
+    assert [(s.sample_id.rsplit("/", 1)[1], len(s.turns)) for s in found] == [("qa0", 2), ("qa1", 2)]
+
+
 def test_videos_that_evaluation_asks_about_are_never_learned_from(tmp_path):
     out = tiny.curated(tmp_path / "out", videos=12, clips=1)
     share = DataSettings().held_out_share
@@ -128,6 +138,11 @@ def test_llava_files(tmp_path, encode):
         {"id": "many", "image": "a.png", "conversations": said("<image><image>")},
         {"id": "role", "conversations": [{"from": "robot", "value": "x"}]},
         {"id": "none"},
+        {"id": "both", "image": "a.png", "video": "v.mp4",
+         "conversations": said("First <video> then <image>.", "\n\nYes. ")},
+        {"id": "cut", "video": "v.mp4", "timestamp": [1, 3], "conversations": said("<video>")},
+        {"id": "late", "video": "v.mp4", "timestamp": [1, 100], "conversations": said("<video>")},
+        {"id": "clock", "video": "v.mp4", "timestamp": ["00:01", "00:03"], "conversations": said("<video>")},
     ]
     (tmp_path / "f.json").write_text(json.dumps(items))
     (tmp_path / "f.jsonl").write_text("\n".join(json.dumps(i) for i in items))
@@ -136,7 +151,13 @@ def test_llava_files(tmp_path, encode):
     kinds = {s.sample_id.split("#")[0]: s.kind if isinstance(s, Sample) else s.reason for s in found}
     assert kinds == {"one": "image", "two": "image", "film": "video", "unmarked": "image", "text": "text",
                      "gone": "missing", "broken": "unreadable", "many": "malformed", "role": "malformed",
-                     "none": "malformed"}  # fmt: skip
+                     "none": "malformed", "both": "video", "cut": "video", "late": "malformed",
+                     "clock": "malformed"}  # fmt: skip
+    both, cut = (next(s for s in found if s.sample_id.startswith(name)) for name in ("both", "cut"))
+    assert [m.kind for m in both.media] == ["video", "image"]  # as the words place them
+    assert both.turns[1].parts == ("Yes.",)
+    assert not isinstance(encode(both), LeftOut)
+    assert (cut.media[0].start_s, cut.media[0].end_s) == (1.0, 3.0)
     two = encode(found[1])
     text = encode._processor.tokenizer.decode(two.tokens)
     assert "Compare<|vision_start|><|image_pad|><|vision_end|>with<|vision_start|>" in text

@@ -84,7 +84,10 @@ def _description(shown: Shown, texts: dict[str, str], owners: dict[str, str], se
 def _four(shown: Shown, kind: str, text: str, label: tuple[str, str], wrong: Sequence[str], seed: int) -> Question:
     question_id = f"{shown.clip_id}/{kind}"
     order = random.Random(f"{seed}:{question_id}")  # noqa: S311 no secret
-    options = [label[0], *order.sample(list(wrong), OPTIONS - 1)]
+    options = [label[0]]
+    for other in order.sample(list(wrong), len(wrong)):  # were two alike among them, neither would be right
+        if len(options) < OPTIONS and not any(other in alike(o) for o in options):
+            options.append(other)
     order.shuffle(options)
     return Question(
         question_id=question_id,

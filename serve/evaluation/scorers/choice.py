@@ -57,8 +57,8 @@ AMBIGUOUS = -1
 
 def _plain(reply: str) -> str:
     """Without Markdown, LaTeX and JSON around the answer."""
-    text = re.sub(r"^.*</think>", " ", reply, flags=re.DOTALL)  # some templates open it in the prompt
-    text = re.sub(r"<think>.*", " ", text, flags=re.DOTALL)  # cut off while thinking: nothing is said yet
+    # some templates open it in the prompt; where it is not closed, nothing is said yet
+    text = re.sub(r"^.*</think>|<think>.*", " ", reply, flags=re.DOTALL)
     text = re.sub(r"\\(?:boxed|text|mathbf|textbf)\s*\{([^{}]*)\}", r"\1", text)
     text = re.sub(r'^\s*[{\[]\s*"[^"]*"\s*:\s*"([^"]*)"\s*[}\]]\s*$', r"\1", text)
     return re.sub(r"[*`$\"“”]|(?<!\w)_|_(?!\w)", "", text).strip()
@@ -177,7 +177,8 @@ def _chosen(match: re.Match[str], text: str, texts: list[list[str]], *, alone: b
         return AMBIGUOUS
     if alone:
         ends = re.match(r"\s*[)\]]?\s*(?:[.,;!]|$)", rest) is not None or (said_own and not behind)
-        right = re.match(r"(?:is|was|must be|should be|would be) (?:the )?(?:correct|right|best|answer|most)", " ".join(behind))
+        called = r"(?:is|was|must be|should be|would be) (?:the )?(?:correct|right|best|answer|most)"
+        right = re.match(called, " ".join(behind)) is not None
         return index if ends or right or behind[:1] == ["because"] else None
     return index if enclosed or not after or said_own or after[0] in _CONNECTIVES or after[0] in _VERBS else None
 

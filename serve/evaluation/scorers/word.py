@@ -17,7 +17,7 @@ _SIGN = r"\s*(?:$|[.,;:!)\]\n\-–—])"  # noqa: RUF001
 
 def say(reply: str, words: Sequence[str]) -> str | None:
     """Which of `words` the reply answers with; None where it answers with none, or with several."""
-    text = re.sub(r"<think>.*?</think>", " ", reply, flags=re.DOTALL)
+    text = re.sub(r"^.*</think>|<think>.*", " ", reply, flags=re.DOTALL)
     text = re.sub(r'^\s*[{\[]\s*"[^"]*"\s*:\s*"([^"]*)"\s*[}\]]\s*$', r"\1", text)
     text = re.sub(r"\\(?:boxed|text)\s*\{([^{}]*)\}", r"\1", text)
     text = re.sub(r"[*`$\"“”'‘’_]|^\s*[#>(\[]+", "", text).strip().casefold()  # noqa: RUF001

@@ -107,6 +107,18 @@ def test_each_option_of_a_pointing_question_is_right_once():
     assert {frozenset(d.options) for d in made} == {frozenset(SAID.values())}
 
 
+def test_what_was_said_of_two_quarters_is_no_option_of_either():
+    said = SAID | {"upper left": "Here is a lesion.", "lower right": "Here is a lesion."}
+    made = [d for d in drafts([clip(said=said)], ["pointed"]) if d.options]
+    assert {d.answer for d in made} == {SAID["upper right"], SAID["lower left"]}
+    assert {frozenset(d.options) for d in made} == {frozenset(d.answer for d in made)}
+
+
+def test_a_sentence_without_a_medical_term_is_no_option():
+    made = drafts([clip(others=("Notice this line here.",))], ["finding"])
+    assert [d.options for d in made] == [()]  # open only: there is nothing to choose among
+
+
 @pytest.mark.parametrize(
     ("counts", "asked"),
     [
@@ -135,9 +147,12 @@ def test_a_common_answer_cannot_be_guessed():
 
 
 def test_modalities_that_one_picture_may_show_are_never_options_together():
-    shares = {"modality": Balance(shares=dict.fromkeys(("Ultrasound", "Echocardiography", "CT", "MRI"), 1.0))}
-    (asked,) = [d for d in drafts([clip(modality="Ultrasound")], ["modality"], shares) if d.options]
-    assert set(asked.options) == {"Ultrasound", "CT", "MRI"}
+    shares = balance({"Ultrasound": 9, "Echocardiography": 7, "CT": 8, "X-ray": 8, "Angiography": 8})
+    assert set(shares.shares) == {"Ultrasound", "CT", "X-ray"}
+    clips = [clip(n, modality=m) for n, m in enumerate(shares.shares) for _ in range(30)]
+    asked = [d for d in drafts(clips, ["modality"], {"modality": shares}) if d.options and d.reason is None]
+    assert {frozenset(d.options) for d in asked} == {frozenset(shares.shares)}
+    assert {d.answer for d in asked} == set(shares.shares)
 
 
 def test_the_right_letter_is_spread_evenly_and_repeats():

@@ -144,7 +144,7 @@ def test_the_options_over_again_are_no_choice(reply: str, wanted: int | None) ->
         ("CT is not shown here.", None), ("CT is not shown here; this is an MRI.", 2), ("(A) is wrong.", None),
         ("It is not (A).", None), ("(B) can be ruled out.", None), ("The answer is not (A).", None),
         ("It does not look like a CT.", None), ("It doesn't show a CT.", None), ("I don't think it is a CT.", None),
-        ("I don’t think it is a CT.", None), ("It is not a CT but an MRI.", 2), ("MRI, not CT", 2),
+        ("I don\u2019t think it is a CT.", None), ("It is not a CT but an MRI.", 2), ("MRI, not CT", 2),
         ("CT can be ruled out, which leaves MRI.", 2),
     ],
 )  # fmt: skip
