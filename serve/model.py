@@ -194,7 +194,8 @@ class ChatModel:
         for message in body["messages"]:
             content = message["content"]
             texts = [content] if isinstance(content, str) else [p["text"] for p in content if p["type"] == "text"]
-            for text in texts:
+            # templates join a message's parts without a separator, some trim each first: a token may be split over parts
+            for text in ("".join(texts), "".join(map(str.strip, texts)), message.get("name") or ""):
                 found = next((t for t in self._control_tokens if t in text), None)
                 if found:
                     raise Refused(400, f"A message holds the model's control token {found}; spell it otherwise.", "messages")
