@@ -18,6 +18,9 @@ from serve.config import MediaSettings
 from serve.errors import ApiError, bad
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that IANA has assigned as global unicast; `is_global` takes site-local and reserved addresses for global too."""
+_DOCUMENTATION = ipaddress.ip_network("3fff::/20")
 
 
 def is_public(address: str, private_networks: tuple[str, ...] = ()) -> bool:
@@ -26,16 +29,18 @@ def is_public(address: str, private_networks: tuple[str, ...] = ()) -> bool:
     Addresses that carry another one (IPv4-mapped, 6to4, Teredo, NAT64) count as what they carry.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
+    is_global = ip.is_global and not ip.is_multicast
     if isinstance(ip, ipaddress.IPv6Address):
-        carried = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        if ip in _NAT64:
-            carried.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
         if ip.ipv4_mapped is not None:
             return is_public(str(ip.ipv4_mapped), private_networks)
+        if ip in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)), private_networks)
+        carried = [ip.sixtofour, *(ip.teredo or ())]
         if any(c is not None and not is_public(str(c), private_networks) for c in carried):
             return False
+        is_global = is_global and ip in _UNICAST and ip not in _DOCUMENTATION
     networks = (ipaddress.ip_network(n) for n in private_networks)
-    return (ip.is_global and not ip.is_multicast) or any(ip in n for n in networks if n.version == ip.version)
+    return is_global or any(ip in n for n in networks if n.version == ip.version)
 
 
 class _Private(OSError):

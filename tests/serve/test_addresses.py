@@ -97,6 +97,8 @@ def fetch(url: str, most: int = 5000, resolver: Any = None, **settings: Any) -> 
         ("224.0.0.1", False), ("255.255.255.255", False), ("::1", False), ("::", False), ("fe80::1%eth0", False),
         ("fc00::1", False), ("::ffff:127.0.0.1", False), ("::ffff:93.184.216.34", True), ("2002:7f00:1::", False),
         ("64:ff9b::7f00:1", False), ("64:ff9b::a9fe:a9fe", False), ("ff02::1", False), ("192.0.2.1", False),
+        ("64:ff9b::5db8:d822", True), ("fec0::1", False), ("64:ff9b:1::5db8:d822", False), ("::5db8:d822", False),
+        ("5f00::1", False), ("3fff::1", False), ("3fff:1000::1", True), ("4000::1", False),
     ],
 )  # fmt: skip
 def test_which_addresses_are_public(address: str, public: bool) -> None:
@@ -107,6 +109,8 @@ def test_a_private_network_can_be_allowed_and_no_other_with_it() -> None:
     assert is_public("10.1.2.3", ("10.1.0.0/16",))
     assert not is_public("10.2.2.3", ("10.1.0.0/16",))
     assert not is_public("::1", ("10.1.0.0/16",))
+    assert is_public("fec0::1", ("fec0::/10",))
+    assert is_public("64:ff9b::10.1.2.3", ("10.1.0.0/16",))
 
 
 def test_nothing_private_is_connected_even_if_its_name_is_allowed(server: tuple[int, Path]) -> None:
