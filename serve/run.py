@@ -2,18 +2,23 @@
 
 import logging
 import math
+import os
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.errors import EnvironmentFault, UsageError
 from serve import keys
-from serve.config import ServeConfig
+from serve.config import HttpSettings, ServeConfig
 from serve.model import Served, model_source, public_name, read_adapter
+
+if TYPE_CHECKING:
+    from ray.serve.config import HTTPOptions
 
 POLL_S = 0.5
 
@@ -35,7 +40,8 @@ def prepare(model: str, adapters: list[str], config: ServeConfig) -> Served:
             f"There is no API key in {http.keys_path}: make one with `preceptor serve keys add NAME`, "
             "or serve this machine only with --keyless."
         )
-    _check_port(http.host, http.port)
+    if "RAY_ADDRESS" not in os.environ:  # in a cluster, Ray Serve may listen there already: `run` asks it
+        _check_port(http.host, http.port)
     found = tuple(read_adapter(a) for a in adapters)
     served = Served(source=model_source(model), name=public_name(model, config), adapters=found)
     if len(set(served.names)) < len(served.names):
@@ -50,6 +56,29 @@ def _check_port(host: str, port: int) -> None:
             pass
     except OSError as error:
         raise UsageError(f"{host}:{port} cannot be listened on: {error.strerror or error}.") from error
+
+
+def check_running(http: HttpSettings, live: "HTTPOptions", applications: Collection[str]) -> None:
+    """Whether a Ray Serve that runs already can serve as wanted: it keeps its own options, whatever it is started with.
+
+    Raises:
+        UsageError: it listens otherwise, or serves an application of our name, which would be replaced.
+    """
+    from serve.app import APP
+
+    wanted = _listening(http.host, http.port, http.tls_cert_file, http.tls_key_file)
+    there = _listening(live.host, live.port, live.ssl_certfile, live.ssl_keyfile)
+    if there != wanted:
+        raise UsageError(f"Ray Serve already runs in this cluster and listens on {there}, not on {wanted}.")
+    if APP in applications:
+        raise UsageError(
+            f"This cluster already serves an application named {APP}: end its `preceptor serve` first "
+            f'or, if that was killed, ray.serve.delete("{APP}").'
+        )
+
+
+def _listening(host: str | None, port: int, cert_file: str | None, key_file: str | None) -> str:
+    return f"{host}:{port} " + (f"with TLS ({cert_file}, {key_file})" if cert_file or key_file else "without TLS")
 
 
 def logical_cpus(config: ServeConfig) -> int:
@@ -68,9 +97,11 @@ def run(
     """Serve until SIGTERM or SIGINT, then let running requests finish. A second signal ends at once.
 
     Raises:
-        EnvironmentFault: the model could not be loaded, or the port is taken.
+        UsageError: the port is taken, or Ray Serve already runs in the cluster and serves otherwise.
+        EnvironmentFault: the model could not be loaded.
     """
     import ray.serve
+    import ray.serve.context
 
     from serve.app import APP, application
 
@@ -79,6 +110,11 @@ def run(
     secure = bool(http.tls_cert_file)
     with connect(logical_cpus=logical_cpus(config)):
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        running = ray.serve.context._get_global_client(raise_if_no_controller_running=False)
+        if running is None:
+            _check_port(http.host, http.port)
+        else:
+            check_running(http, running.http_config, ray.serve.status().applications)
         _on_signal(stop)
         ray.serve.start(
             proxy_location="HeadOnly" if http.loopback else "EveryNode",

@@ -89,6 +89,13 @@ def test_what_is_wrong_is_found_before_anything_starts(tmp_path: Path) -> None:
         prepare(model, [], config(tmp_path, port=taken.getsockname()[1]))
 
 
+def test_a_port_may_be_taken_by_the_serve_of_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert prepare(str(tmp_path), [], config(tmp_path, port=taken.getsockname()[1]))
+
+
 def test_a_revoked_key_is_no_key(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     file = tmp_path / "keys.json"
