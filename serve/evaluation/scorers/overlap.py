@@ -10,7 +10,22 @@ from dataclasses import dataclass
 
 _ARTICLES = frozenset({"a", "an", "the"})
 _ALIASES = {"xray": "x-ray", "x ray": "x-ray", "ct scan": "ct", "mr": "mri", "ultra sound": "ultrasound"}
-_TOKEN = re.compile(r"x-ray|\d+(?:\.\d+)?|[぀-ヿ㐀-鿿]|[^\W\d_぀-ヿ㐀-鿿]+")
+_HYPHENS = str.maketrans("\u2010\u2012\u2013\u2212", "----")
+"""Hyphen, figure dash, en dash and minus sign. An em dash is punctuation."""
+_TOKEN = re.compile(
+    r"""
+    x-ray
+    | (?:(?<![^\s(\[{<>≤≥=~≈:,;/"'])-)?  # a sign, not a range ("5-10", "5%-10%") nor a hyphen ("L4-5")
+      (?:\d+(?:\.\d+)?|(?<![\w.])\.\d+)
+    | [<≤≥]|(?<![-=])>  # not of an arrow
+    | (?<=\w)\+|\+(?!\.?\d)  # not the sign of a number
+    | (?<=[\w)\]])-(?!\.?\w|[->])  # "ER-", not a hyphen between words
+    | (?<![^\s(\[/:"'])-(?=\s*(?:[,;:.!?)\]/"']|\Z))  # "ER -", "(-)", "-/-"; not a dash between words
+    | [぀-ヿ㐀-鿿]
+    | [^\W\d_぀-ヿ㐀-鿿]+
+    """,
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +39,14 @@ class Overlap:
 
 
 def words(text: str) -> list[str]:
-    """Words and numbers without case, punctuation, articles and spelling variants; Chinese by the character."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    """Words and numbers without case, punctuation, articles and spelling variants; Chinese by the character.
+
+    Signs that carry meaning stay: of comparison, of a number, and + or - after a word or alone.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(_HYPHENS).replace("<=", "≤").replace(">=", "≥")
     for variant, form in _ALIASES.items():
         folded = re.sub(rf"\b{variant}\b", form, folded)
-    found = _TOKEN.findall(folded)
+    found = [re.sub(r"^(-?)\.", r"\g<1>0.", w) for w in _TOKEN.findall(folded)]  # ".5" is "0.5"
     return [w for w in found if w not in _ARTICLES] or found  # "A" may be the whole answer
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve.evaluation.scorers.overlap import Overlap, overlap
+from serve.evaluation.scorers.overlap import Overlap, overlap, words
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,43 @@ from serve.evaluation.scorers.overlap import Overlap, overlap
         ("肝脏", "肝脏。", (1, 1, 1, 1)),
         ("左肝", "肝", (0, 2 / 3, 0.5, 1)),
         ("nerves", "nerve", (0, 0, 0, 0)),
+        ("ER+", "er +", (1, 1, 1, 1)),
+        ("+", "+", (1, 1, 1, 1)),
+        ("ER+", "ER-", (0, 0.5, 0.5, 0.5)),
+        ("-5 dB", "5 dB", (0, 0.5, 0.5, 0.5)),
     ],
 )
 def test_pairs(reply, expected, wanted):
     got = overlap(reply, expected)
     assert (got.exact, got.f1, got.precision, got.recall) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ER+", "ER-"), ("HER2 (+)", "HER2 (-)"), ("ER+/PR-", "ER-/PR+"), ("+/+", "-/-"), ("ER +", "ER -"),
+        ("ER\u2212", "ER+"), ("+", "-"), (">5", "<5"), ("≥5", "≤5"), (">= 5", "> 5"), ("> 5 cm", "< 5 cm"), ("-5", "5"),
+        ("(-5)", "(5)"), ("\u22125", "5"), ("<-5", "<5"), (".5", "5"), ("-.5", "-5"), ("-.5", ".5"), ("-5", "+5"),
+    ],
+)  # fmt: skip
+def test_signs_and_points_that_carry_meaning_stay(one, other):
+    assert overlap(one, other).exact == overlap(other, one).exact == 0
+    assert overlap(one, one).exact == overlap(other, other).exact == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("x-ray", ["x-ray"]), ("T2-weighted", ["t", "2", "weighted"]), ("left-sided", ["left", "sided"]),
+        ("5-10 mm", ["5", "10", "mm"]), ("5%-10%", ["5", "10"]), ("5\u201310", ["5", "10"]), ("L4-5", ["l", "4", "5"]),
+        ("IL-6", ["il", "6"]), ("yes - left lung", ["yes", "left", "lung"]), ("- left lung", ["left", "lung"]),
+        ("A -> B", ["b"]), ("lung--left", ["lung", "left"]), ("---", []), ("0.5", ["0.5"]), (".5", ["0.5"]),
+        ("Fig.5", ["fig", "5"]), ("+5", ["5"]), ("<= 5", ["≤", "5"]), ("ER-.", ["er", "-"]),
+        ("CD4+ T-cells", ["cd", "4", "+", "t", "cells"]),
+    ],
+)  # fmt: skip
+def test_hyphens_dashes_and_ranges_are_no_signs(text, found):
+    assert words(text) == found
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
