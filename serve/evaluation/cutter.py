@@ -1,7 +1,10 @@
 """One clip out of one video by ffmpeg: frame-exact, muted, written under another name and renamed when it is whole."""
 
+import contextlib
+import json
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ from pipelines.media import FORMATS, open_media
 
 TOLERANCE_S = 1.0
 """A clip may be so much shorter than its interval: published intervals are whole seconds, the last frame lies before."""
+_OURS = "preceptor slice "
+"""Files from elsewhere may hold any comment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,7 @@ class CutFault(Exception):
 
 
 def cut(source: Path, start_s: float, end_s: float, target: Path, how: Cut) -> None:
-    """Write the interval to `target`, whole or not at all.
+    """Write the interval to `target`, whole or not at all; the file says itself what it was cut from (`origin`).
 
     Raises:
         CutFault: the source cannot be read, ends before the interval does, or takes too long.
@@ -63,6 +68,7 @@ def cut(source: Path, start_s: float, end_s: float, target: Path, how: Cut) -> N
     output = ffmpeg.output(
         film, f"file:{part.resolve()}", vcodec="libx264", crf=how.quality, pix_fmt="yuv420p", preset="veryfast",
         movflags="+faststart", f="mp4", threads=1, map_metadata=-1,
+        metadata=f"comment={origin(source.stem, start_s, end_s)}",
     )  # fmt: skip
     command = ffmpeg.compile(output.overwrite_output(), cmd=[imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error"])
     try:
@@ -73,6 +79,22 @@ def cut(source: Path, start_s: float, end_s: float, target: Path, how: Cut) -> N
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def origin(video_id: str, start_s: float, end_s: float) -> str:
+    """The record of a clip, in its own file's metadata: so it is there as soon as the clip is, and goes where it goes."""
+    return _OURS + json.dumps({"video_id": video_id, "start_s": start_s, "end_s": end_s})
+
+
+def recorded_origin(path: Path) -> str | None:
+    """What the clip says it was cut from; None where it has no such record.
+
+    Raises:
+        CutFault: it cannot be opened.
+    """
+    with _opened(path) as container:
+        comment = str(container.metadata.get("comment", ""))
+        return comment if comment.startswith(_OURS) else None
 
 
 def _run(command: list[str], deadline_s: float) -> None:
@@ -91,9 +113,15 @@ def duration_s(path: Path) -> float:
     Raises:
         CutFault: it cannot be opened, or holds no video.
     """
+    with _opened(path) as container:
+        return _length(container, path)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with open_media(str(path)) as container:
-            return _length(container, path)
+            yield container
     except RowError as error:
         raise CutFault("unreadable", f"{path.name}: {error.detail}") from error
 

@@ -1,7 +1,7 @@
 """Cut clips from the user's own raw videos with the published intervals.
 
-One job per distinct clip, not per row; a clip is there whole or not at all; what is there stays. Every clip of the file has
-a row in `OUT/slices.parquet`: ok, or failed with the reason.
+One job per distinct clip, not per row; a clip is there whole or not at all; what is there stays, unless it was cut from
+another interval. Every clip of the file has a row in `OUT/slices.parquet`: ok, or failed with the reason.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pipelines.arrow import arrow_table
 from pipelines.errors import UsageError
 from serve.evaluation.benchmarks.files import Row, find, need, numbered
-from serve.evaluation.cutter import TOLERANCE_S, Cut, CutFault, cut, duration_s
+from serve.evaluation.cutter import TOLERANCE_S, Cut, CutFault, cut, duration_s, origin, recorded_origin
 from serve.evaluation.folder import locked
 
 VIDEO_ENDINGS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".flv", ".ts", ".mpg", ".mpeg")
@@ -175,7 +175,7 @@ def _slice(clip: Clip, raw: dict[str, list[Path]], out: Path, how: Cut) -> Slice
     source = found[0] if found else None
     base = {"name": clip.name, "video_id": clip.video_id, "start_s": clip.start_s, "end_s": clip.end_s, "rows": clip.rows}
     try:
-        is_new = not _is_whole(target, clip)
+        is_new = not _is_there(target, clip)
         if is_new:
             if source is None:
                 raise CutFault(SliceReason.SOURCE_MISSING, f"no {clip.video_id} among the raw videos")
@@ -192,12 +192,23 @@ def _slice(clip: Clip, raw: dict[str, list[Path]], out: Path, how: Cut) -> Slice
     )  # fmt: skip
 
 
-def _is_whole(target: Path, clip: Clip) -> bool:
-    """Whether the clip is there; a file of that name that is broken or too short is cut again."""
+def _is_there(target: Path, clip: Clip) -> bool:
+    """Whether the clip is there; a file of that name that is broken, too short or of another interval is cut again.
+
+    What says it is of another interval is removed: it must not pass for this one where this one cannot be cut.
+    """
+    if not target.exists():
+        return False
     try:
-        return target.exists() and duration_s(target) >= clip.end_s - clip.start_s - TOLERANCE_S
+        recorded, over_s = recorded_origin(target), duration_s(target) - (clip.end_s - clip.start_s)
     except CutFault:
         return False
+    if recorded is None:  # cut before clips said so, or by other means: its length must do
+        return abs(over_s) <= TOLERANCE_S
+    if recorded != origin(clip.video_id, clip.start_s, clip.end_s):
+        target.unlink()
+        return False
+    return over_s >= -TOLERANCE_S
 
 
 def _text(path: Path | None) -> str | None:

@@ -102,6 +102,39 @@ def test_what_is_there_stays_and_what_is_broken_is_cut_again(videos, tmp_path):
     assert duration_s(second) == pytest.approx(2, abs=0.2)
 
 
+def test_a_corrected_interval_under_the_same_name_is_cut_again(videos, tmp_path):
+    out, row = tmp_path / "clips", {"id": "0", "video_id": "one", "video": "clip.mp4"}
+    asked = lambda **more: write(tmp_path / "q.jsonl", [row | more])  # noqa: E731
+    cut(asked(timestamp=[0, 3]), videos, out)
+    for start_s, end_s in ((6, 9), (6, 8)):  # as long, then shorter
+        (got,) = cut(asked(timestamp=[start_s, end_s]), videos, out)
+        assert (got.status, got.is_new) == ("ok", True)
+        assert first_and_last(out / "clip.mp4") == (start_s, end_s - 1)
+    assert not cut(asked(timestamp=[6, 8]), videos, out)[0].is_new
+    (got,) = cut(asked(timestamp=[1, 3], video_id="two"), videos, out)
+    assert (got.is_new, first_and_last(out / "clip.mp4")) == (True, (1, 2))
+    (got,) = cut(asked(timestamp=[1, 3], video_id="gone"), videos, out)
+    assert got.reason == SliceReason.SOURCE_MISSING
+    assert not (out / "clip.mp4").exists()  # it would be asked about
+
+
+def test_a_clip_that_does_not_say_where_it_is_from_stays_if_it_is_as_long(videos, tmp_path):
+    import av
+
+    data, out = write(tmp_path / "q.jsonl", rows(("one", 0, 3), ("one", 3, 6))), tmp_path / "clips"
+    out.mkdir()
+    plain = write_video(tmp_path / "plain.mp4", seconds=2.5, audio=False)
+    write_video(out / "one_3_6.mp4", seconds=6.0, audio=False)
+    with av.open(str(plain)) as source, av.open(str(out / "one_0_3.mp4"), "w") as target:
+        target.metadata["comment"] = "somebody's own words"
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    assert [r.is_new for r in cut(data, videos, out)] == [False, True]
+
+
 def test_another_way_of_cutting_wants_another_folder(videos, tmp_path):
     import av
 
