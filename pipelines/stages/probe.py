@@ -87,9 +87,13 @@ def check_duration(duration_s: float, settings: ProbeSettings) -> None:
 
 
 def with_decoded_end(found: Probe, decoded_end_s: float) -> Probe:
-    """`found` with the duration that the packets really reach; far short of the announced one means truncated.
+    """`found` with the duration that the packets really reach; far short of the announced one means truncated."""
+    return dataclasses.replace(found, duration_s=decoded_end_s, truncated=breaks_off(found.duration_s, decoded_end_s))
+
+
+def breaks_off(announced_s: float, decoded_end_s: float) -> bool:
+    """Whether decoding ends far short of the announced duration (0.0: none is announced).
 
     One second and 2 % of slack: containers round durations and audio outlasts video by a few frames.
     """
-    short = found.duration_s > 0 and decoded_end_s < 0.98 * found.duration_s - 1.0
-    return dataclasses.replace(found, duration_s=decoded_end_s, truncated=short)
+    return announced_s > 0 and decoded_end_s < 0.98 * announced_s - 1.0

@@ -13,7 +13,7 @@ import PIL.Image
 from pipelines.errors import RowError
 from pipelines.media import DecodedPicture, clock_origin_s, decode_quietly, open_media, packets, to_jpeg
 from pipelines.schema import Reason as RowReason
-from pipelines.stages.probe import decodable
+from pipelines.stages.probe import audio_stream, breaks_off, decodable
 from serve.evaluation.answer import Fault, Reason
 from serve.evaluation.config import Film, Settings
 from serve.evaluation.question import Media, Medium
@@ -70,7 +70,11 @@ def _picture(name: str, data: bytes, max_edge_px: int) -> tuple[str, bytes]:
 
 
 def frames(name: str, data: bytes, settings: Settings) -> list[bytes]:
-    """JPEGs at `frame_rate`, at most `max_frames`, evenly spread over a longer film."""
+    """JPEGs at `frame_rate`, at most `max_frames`, evenly spread over a longer film.
+
+    Raises:
+        Fault: it cannot be read, or breaks off well before the duration that it announces.
+    """
     with _as_file(data) as path:
         try:
             found = list(_sampled(path, settings))
@@ -103,10 +107,21 @@ def _sampled(path: str, settings: Settings) -> Iterator[bytes]:
         step_s = 1 / settings.frame_rate
         if duration_s and duration_s * settings.frame_rate > settings.max_frames:
             step_s = duration_s / settings.max_frames
-        count = 0
-        for packet in packets(container, stream):
+        sound = audio_stream(container)  # a last picture may be held while the sound goes on
+        count, end_s, last_packet_s, last_frame_s = 0, 0.0, 0.0, 0.0
+        for packet in packets(container, *filter(None, (stream, sound))):
+            ticks = packet.dts if packet.pts is None else packet.pts  # AVI gives no pts
+            if ticks is not None:
+                end_s = max(end_s, float((ticks + (packet.duration or 0)) * packet.time_base) - origin_s)
+            if packet.stream.type != "video":
+                continue
+            if ticks is not None:
+                last_packet_s = max(last_packet_s, float(ticks * packet.time_base) - origin_s)
             for frame in decode_quietly(packet):
-                if frame.time is None or frame.time - origin_s < count * step_s - 1e-6:
+                if frame.time is None:
+                    continue
+                last_frame_s = max(last_frame_s, frame.time - origin_s)
+                if frame.time - origin_s < count * step_s - 1e-6:
                     continue
                 if count == settings.max_frames:
                     return
@@ -114,3 +129,5 @@ def _sampled(path: str, settings: Settings) -> Iterator[bytes]:
                 picture = DecodedPicture(frame, frame.time - origin_s)
                 edge = settings.max_edge_px or max(picture.width, picture.height)
                 yield to_jpeg(picture.small_rgb(edge))
+        if breaks_off(duration_s, end_s) or breaks_off(last_packet_s, last_frame_s):  # the latter: damaged data to the end
+            raise RowError(RowReason.UNREADABLE, f"it breaks off after {min(end_s, last_frame_s):.1f} s")

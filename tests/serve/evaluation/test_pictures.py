@@ -99,3 +99,36 @@ def test_what_is_no_film_is_a_fault(data):
     with pytest.raises(Fault) as caught:
         parts(media(data, Medium.VIDEO), Settings(video=Film.FRAMES))
     assert caught.value.reason is Reason.MEDIA_UNREADABLE
+
+
+def made(path, **how):
+    return write_video(path, **{"seconds": 12.0, "audio": False} | how).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("ending", "how"),
+    [("mp4", {"options": {"movflags": "+faststart"}}), ("mp4", {"options": {"movflags": "+faststart"}, "audio": True}),
+     ("mkv", {}), ("mkv", {"audio": True})],
+)  # fmt: skip
+def test_a_film_that_breaks_off_is_a_fault_and_not_a_shorter_film(tmp_path, ending, how):
+    whole = made(tmp_path / f"a.{ending}", **how)
+    for settings in (Settings(video=Film.FRAMES), Settings(video=Film.FRAMES, max_frames=3)):
+        assert parts(media(whole, Medium.VIDEO), settings)
+        with pytest.raises(Fault, match=r"breaks off after \d+\.\d s") as caught:
+            parts(media(whole[: len(whole) * 6 // 10], Medium.VIDEO), settings)
+        assert caught.value.reason is Reason.MEDIA_UNREADABLE
+
+
+def test_a_film_whose_later_pictures_cannot_be_decoded_breaks_off(tmp_path):
+    whole = made(tmp_path / "a.mp4", options={"movflags": "+faststart"}, audio=True)
+    kept = len(whole) // 2
+    with pytest.raises(Fault, match="breaks off"):
+        parts(media(whole[:kept] + bytes(len(whole) - kept), Medium.VIDEO), Settings(video=Film.FRAMES))
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "avi", "ts"])
+def test_a_film_that_holds_its_last_picture_is_whole(tmp_path, ending):
+    held = made(tmp_path / f"a.{ending}", times_s=[0.0, 1.0, 2.0, 3.0], audio=True)
+    assert seconds_of(parts(media(held, Medium.VIDEO), Settings(video=Film.FRAMES))) == [0, 1, 2, 3]
+    slow = made(tmp_path / f"b.{ending}", times_s=[0.0, 5.0, 10.0])
+    assert seconds_of(parts(media(slow, Medium.VIDEO), Settings(video=Film.FRAMES))) == [0, 5, 10]
