@@ -42,6 +42,7 @@ def compare(first: Run, second: Run, settings: Settings) -> Comparison:
         ("benchmark", "benchmarks"),
         ("questions", "questions"),
         ("open_score", "scores"),
+        ("scoring", "versions of the scoring"),
         ("judge", "judges"),
     ):
         if a.get(key) != b.get(key):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.errors import EnvironmentFault, UsageError
-from serve.evaluation import conditions, folder
+from serve.evaluation import conditions, folder, prompts, scoring
 from serve.evaluation.asker import Asker
 from serve.evaluation.benchmarks import catalog
 from serve.evaluation.client import JUDGE_KEY_VARIABLE, KEY_VARIABLE, Client
@@ -18,7 +18,6 @@ from serve.evaluation.conditions import Asked
 from serve.evaluation.config import Condition, OpenScore, Settings, row_settings
 from serve.evaluation.journal import Journal
 from serve.evaluation.judge import Judge, Scale, scale
-from serve.evaluation.prompts import VERSION
 from serve.evaluation.question import Question, digest
 
 
@@ -95,7 +94,8 @@ def _identity(
         "questions": digest(questions),
         "model": wanted.model,
         "condition": str(wanted.condition),
-        "prompt": VERSION,
+        "prompt": prompts.VERSION,
+        "scoring": scoring.VERSION,
         "instruction": benchmark.instruction,
         "max_tokens": str(_max_tokens(wanted, benchmark)),
         "open_score": str(wanted.measure),
