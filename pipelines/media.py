@@ -5,18 +5,15 @@ the decoder read other files or addresses of this machine.
 """
 
 import contextlib
-import errno
 import os
-import shutil
-import sys
-import tempfile
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from pipelines.errors import RowError
+from pipelines.media_file import local_file, remote_file, words_of
 from pipelines.schema import Reason
 
 FORMATS = (
@@ -44,13 +41,15 @@ def open_media(uri: str) -> Iterator[Any]:
     """A PyAV input container.
 
     Raises:
-        RowError: `missing`, `unreachable` (also when the connection breaks later) or `unreadable`, with the library's own
-            words.
+        RowError: `missing`, `unreachable` (also when the connection or the disk fails later) or `unreadable`, with the
+            library's own words.
     """
     with contextlib.ExitStack() as stack:
         source: Any = f"file:{os.path.abspath(uri)}"
         if is_remote(uri):
-            source = stack.enter_context(_remote(uri))
+            source = stack.enter_context(remote_file(uri))
+        elif os.path.isfile(uri):  # what is none is FFmpeg's to refuse, or to wait for: a pipe
+            source = stack.enter_context(local_file(os.path.abspath(uri)))
         yield stack.enter_context(_container(source))
 
 
@@ -64,94 +63,9 @@ def _container(source: Any) -> Iterator[Any]:
     except FileNotFoundError as error:
         raise RowError(Reason.MISSING, "there is no such file") from error
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise RowError(Reason.UNREADABLE, _words(error)) from error
+        raise RowError(Reason.UNREADABLE, words_of(error)) from error
     with container:
         yield container
-
-
-def _network_faults() -> tuple[type[Exception], ...]:
-    import botocore.exceptions
-    import requests
-    import urllib3.exceptions
-
-    return (OSError, ValueError, requests.RequestException, urllib3.exceptions.HTTPError,
-            botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)  # fmt: skip
-
-
-class _RemoteFile:
-    """A remote file that remembers why it broke: FFmpeg takes a failed read for the end of the file."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream, self._faults = stream, _network_faults()
-        self.fault: Exception | None = None
-
-    def read(self, size: int) -> bytes:
-        return bytes(self._guarded(self._stream.read, size))
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return int(self._guarded(self._stream.seek, offset, whence))
-
-    def tell(self) -> int:
-        return int(self._stream.tell())
-
-    def _guarded(self, call: Callable[..., Any], *arguments: int) -> Any:
-        try:
-            return call(*arguments)
-        except self._faults as fault:
-            self.fault = self.fault or fault
-            raise OSError(errno.EIO, "the connection broke") from fault
-
-
-@contextlib.contextmanager
-def _remote(uri: str) -> Iterator[_RemoteFile]:
-    import requests
-    import smart_open
-
-    try:
-        if uri.startswith("s3://") or _gives_ranges(uri):
-            stream = smart_open.open(uri, "rb", compression="disable")
-        else:  # a server that cannot rewind: its file is copied to a temporary one, which vanishes with this process
-            stream = tempfile.TemporaryFile()  # noqa: SIM115 closed by the caller's with
-            with requests.get(uri, stream=True, timeout=30) as reply:
-                reply.raise_for_status()
-                shutil.copyfileobj(reply.raw, stream)
-            stream.seek(0)
-    except _network_faults() as error:
-        raise _unreachable(error) from error
-    with stream:
-        file = _RemoteFile(stream)
-        try:
-            yield file
-        finally:  # whatever became of what was read: it was not the whole file
-            if file.fault is not None and not isinstance(sys.exception(), GeneratorExit):
-                raise _unreachable(file.fault)
-
-
-def _unreachable(error: Exception) -> RowError:
-    words = _words(error)
-    gone = any(sign in words for sign in ("404", "NoSuchKey", "NoSuchBucket", "does not exist"))
-    return RowError(Reason.MISSING if gone else Reason.UNREACHABLE, words)
-
-
-def _gives_ranges(uri: str) -> bool:
-    """Asked with GET, because an address signed for GET refuses HEAD."""
-    import requests
-
-    with requests.get(uri, headers={"Range": "bytes=0-0"}, stream=True, timeout=30) as reply:
-        if reply.status_code != requests.codes.requested_range_not_satisfiable:  # an empty file
-            reply.raise_for_status()
-        return reply.status_code == requests.codes.partial_content
-
-
-def _words(error: Exception) -> str:
-    """The first line of an error without addresses' secrets: signed URLs carry keys after the question mark."""
-    import av
-
-    line = str(error)
-    if isinstance(error, av.FFmpegError):  # its text names the file and a number; its last log line is (level, who, what)
-        line = ": ".join(filter(None, [error.strerror, error.log[2].strip() if error.log else ""]))
-    line = (line.strip().splitlines() or [type(error).__name__])[0]
-    return " ".join(part.split("?")[0] for part in line.split())[:200]
 
 
 def clock_origin_s(container: Any) -> float:

@@ -179,7 +179,7 @@ def test_a_stream_that_breaks_later_is_no_end_of_file(tmp_path: Path, site: str,
                 raise requests.ConnectionError("reset by peer")
             return super().read(min(size or -1, 8192))
 
-    monkeypatch.setattr("pipelines.media._gives_ranges", lambda uri: True)
+    monkeypatch.setattr("pipelines.media_file._gives_ranges", lambda uri: True)
     monkeypatch.setattr("smart_open.open", lambda *a, **k: Breaks(path.read_bytes()))
     with pytest.raises(RowError, match="reset by peer") as broken, open_media(f"{site}/a.mkv") as container:
         assert list(packets(container, container.streams.video[0]))
