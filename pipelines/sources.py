@@ -43,7 +43,7 @@ def inputs(source: str, limit: int | None = None) -> list[Input]:
     """The inputs behind `source`, in a stable order, with the identity of their content where it can be read.
 
     Raises:
-        UsageError: nothing there, two inputs with one id, or a manifest without its columns.
+        UsageError: nothing there, two inputs with one id, a name that is not UTF-8, or a manifest without its columns.
     """
     found = sorted(_find(source), key=lambda i: i.video_id) if not _is_manifest(source) else _read_manifest(source)
     if not found:
@@ -92,7 +92,18 @@ def _find(source: str) -> Iterable[Input]:
         raise UsageError(f"There is no file or folder {source}.")
     for uri in uris:
         canonical = uri if is_remote(uri) else os.path.abspath(uri)
+        if not _is_utf8(canonical):
+            raise UsageError(f"The name {canonical!a} is not UTF-8; rename the file.")
         yield Input(video_id=video_id_of(canonical), uri=canonical)
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether rows can hold it: Python reads a file name's other bytes as surrogates, and JSON can spell them."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _list_s3(prefix: str) -> list[str]:
@@ -122,10 +133,13 @@ def _read_manifest(path: str) -> list[Input]:
         video_id, uri = row.get("video_id"), row.get("uri")
         if video_id in (None, "") or not uri:
             raise UsageError(f"Row {number} of the manifest {path} lacks a video_id or a uri.")
+        canonical = _beside(path, str(uri))
+        for name in (str(video_id), canonical):
+            if not _is_utf8(name):
+                raise UsageError(f"Row {number} of the manifest: {name!a} is not UTF-8.")
         if len(quote(str(video_id), safe="")) > MAX_ID_BYTES:
             raise UsageError(f"Row {number} of the manifest {path}: its video_id is too long for a file name.")
         extra = {k: v for k, v in row.items() if k not in ("video_id", "uri")}
-        canonical = _beside(path, str(uri))
         found.append(
             Input(video_id=str(video_id), uri=canonical, extra=json.dumps(extra, sort_keys=True, default=str))
         )
@@ -133,10 +147,10 @@ def _read_manifest(path: str) -> list[Input]:
 
 
 def _beside(manifest: str, uri: str) -> str:
-    """An address as it is; a path counts from the manifest's folder."""
+    """An address as it is; a path that is not absolute counts from the manifest's folder."""
     if is_remote(uri):
         return uri
-    if is_remote(manifest):
+    if is_remote(manifest) and not os.path.isabs(uri):
         return f"{manifest.rpartition('/')[0]}/{uri}"
     return os.path.abspath(Path(manifest).resolve().parent / uri)
 

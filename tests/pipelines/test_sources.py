@@ -91,6 +91,23 @@ def test_a_line_that_is_no_object_stops_the_run(tmp_path: Path) -> None:
         inputs(str(tmp_path / "m.jsonl"))
 
 
+def test_a_name_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4")
+    latin = os.path.join(os.fsencode(tmp_path), b"h\xe9patite.mp4")
+    with open(latin, "wb"):
+        pass
+    for source in (str(tmp_path), str(tmp_path / "h*.mp4"), os.fsdecode(latin)):
+        with pytest.raises(UsageError, match=r"h\\udce9patite\.mp4' is not UTF-8"):
+            inputs(source)
+
+
+@pytest.mark.parametrize("row", [{"video_id": "h\udce9", "uri": "a.mp4"}, {"video_id": "a", "uri": "h\udce9"}])
+def test_a_manifests_name_that_is_not_utf8_is_named(tmp_path: Path, row: dict[str, str]) -> None:
+    (tmp_path / "m.jsonl").write_text(json.dumps(row))
+    with pytest.raises(UsageError, match=r"Row 1 .*h\\udce9' is not UTF-8"):
+        inputs(str(tmp_path / "m.jsonl"))
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no videos"):
         inputs(str(tmp_path))
@@ -206,6 +223,8 @@ def test_s3_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (found.uri, found.content_id is not None) == ("s3://films/talks/a.mp4", True)
         client.put_object(Bucket="films", Key="m.csv", Body=b"video_id,uri\none,talks/a.mp4\n")
         assert [(i.video_id, i.uri) for i in inputs("s3://films/m.csv")] == [("one", "s3://films/talks/a.mp4")]
+        client.put_object(Bucket="films", Key="local.csv", Body=b"video_id,uri\none,/videos/old/../a.mp4\n")
+        assert [i.uri for i in inputs("s3://films/local.csv")] == ["/videos/a.mp4"]
         with pytest.raises(UsageError, match="cannot be listed"):
             inputs("s3://nowhere/talks/")
         assert duration(found.uri) == pytest.approx(6, abs=0.2)
