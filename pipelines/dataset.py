@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pipelines.arrow import one_row
 from pipelines.digest import Digest
 from pipelines.errors import UsageError
-from pipelines.image_file import filesystem, image_path
+from pipelines.image_file import image_path
 from pipelines.schema import Image, Reason, Status, Video
 from pipelines.store import Store
 
@@ -269,8 +269,9 @@ def _rows(table: pa.RecordBatch | pa.Table, into: type[_Row], path: str) -> Iter
 
 def each_image(out: str, video_id: str, columns: list[str] | None = None) -> Iterator[Any]:
     """The video's pictures, a few held at a time; with `columns` their ids."""
-    fs, path = filesystem(image_path(Store(out).out, video_id))
-    if fs.get_file_info(path).type == pafs.FileType.NotFound:
+    store = Store(out)
+    path = image_path(store.root, video_id)
+    if store.fs.get_file_info(path).type == pafs.FileType.NotFound:
         return
-    for batch in _batches(fs, path, columns):
+    for batch in _batches(store.fs, path, columns):
         yield from batch["image_id"].to_pylist() if columns else _rows(batch, Image, path)

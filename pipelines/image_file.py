@@ -43,16 +43,25 @@ def put(fs: Any, path: str, data: bytes) -> None:
         fs.move(temporary, path)
 
 
-def image_path(out: str, video_id: str) -> str:
-    """Where the video's pictures lie; the id is quoted, so that it can never name another folder."""
-    return f"{out.rstrip('/')}/images/{quote(video_id, safe='')}.parquet"
+def image_path(root: str, video_id: str) -> str:
+    """Where the video's pictures lie, in the file system in which the dataset is at `root`.
+
+    The id is quoted, so that it can never name another folder. `filesystem` unquotes addresses: it is for the folder only.
+    """
+    return f"{root.rstrip('/')}/images/{quote(video_id, safe='')}.parquet"
+
+
+def image_uri(out: str, video_id: str) -> str:
+    """The same for the dataset at `out`, as `filesystem` wants it: in an address the id is quoted once more."""
+    return image_path(out, quote(video_id, safe="") if "://" in out else video_id)
 
 
 class ImageFile:
     """Pictures encoded as they come (at most `max_images`, so memory is bounded), and written by `commit`."""
 
     def __init__(self, out: str, video_id: str, quality: int) -> None:
-        self._fs, self._path = filesystem(image_path(out, video_id))
+        self._fs, root = filesystem(out)
+        self._path = image_path(root, video_id)
         self._video_id, self._quality = video_id, quality
         self._written: dict[str, Image] = {}
 

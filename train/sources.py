@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from pipelines import dataset
 from pipelines.errors import RowError, UsageError
-from pipelines.image_file import filesystem, image_path
+from pipelines.image_file import filesystem, image_path, image_uri
 from pipelines.instruct_schema import QuestionAnswer
 from pipelines.instructed import Instructed
 from pipelines.media import is_remote
@@ -122,7 +122,7 @@ def _picture(out: str, video: Video, clip: Clip, rows: dict[str, int]) -> Media 
         return LeftOut(sample_id=sample_id, reason="no_picture")
     if clip.image_id not in rows:
         raise UsageError(f"The picture of clip '{clip.clip_id}' is not stored; `preceptor audit` says more.")
-    return Media(kind="image", uri=image_path(out, video.video_id), image_id=clip.image_id, row=rows[clip.image_id],
+    return Media(kind="image", uri=image_uri(out, video.video_id), image_id=clip.image_id, row=rows[clip.image_id],
                  width=clip.image_width, height=clip.image_height)  # fmt: skip
 
 
@@ -137,7 +137,8 @@ def _film(video: Video, clip: Clip) -> Media | LeftOut:
 
 
 def _picture_rows(out: str, video_id: str) -> dict[str, int]:
-    fs, path = filesystem(image_path(out, video_id))
+    fs, root = filesystem(out)
+    path = image_path(root, video_id)
     if fs.get_file_info(path).type == pafs.FileType.NotFound:
         return {}
     with fs.open_input_file(path) as file:

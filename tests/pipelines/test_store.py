@@ -5,9 +5,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import recipes
+from pipelines import dataset, recipes
 from pipelines.errors import UsageError
-from pipelines.image_file import ImageFile, image_path
+from pipelines.image_file import ImageFile, filesystem, image_path, image_uri
 from pipelines.media import from_jpeg
 from pipelines.sources import Input
 from pipelines.stages.look import Still
@@ -63,10 +63,12 @@ def test_no_half_file_is_ever_seen(tmp_path: Path) -> None:
     assert store.read("run.json") == b"old"
 
 
+@pytest.mark.parametrize("scheme", ["", "file://"])
 @pytest.mark.parametrize("video_id", ["plain", "../../etc/passwd", "a/b", "ü %2F", "..", ".hidden"])
-def test_pictures_stay_in_their_folder(tmp_path: Path, video_id: str) -> None:
+def test_pictures_stay_in_their_folder(tmp_path: Path, video_id: str, scheme: str) -> None:
+    out = f"{scheme}{tmp_path}"
     rgb = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
-    with ImageFile(str(tmp_path), video_id, 95) as images:
+    with ImageFile(out, video_id, 95) as images:
         used = images.keep(Still(start_s=1, end_s=2, method="median", rgb=rgb))
         images.keep(Still(start_s=1, end_s=2, method="median", rgb=rgb[::-1].copy()))
         assert not Path(image_path(str(tmp_path), video_id)).exists()
@@ -76,3 +78,6 @@ def test_pictures_stay_in_their_folder(tmp_path: Path, video_id: str) -> None:
     (row,) = pq.read_table(path).to_pylist()
     assert (row["image_id"], row["width"], row["height"]) == (used, 60, 40)
     assert from_jpeg(row["data"]).shape == (40, 60, 3)
+    assert dataset.image_ids(out, video_id) == {used}
+    fs, named = filesystem(image_uri(out, video_id))
+    assert fs.get_file_info(named).size == path.stat().st_size

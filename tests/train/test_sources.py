@@ -81,6 +81,13 @@ def test_template_turns_are_learned_one_by_one_as_they_are_asked(tmp_path):
     assert [(s.sample_id.rsplit("/", 1)[1], len(s.turns)) for s in found] == [("qa0", 2), ("qa1", 2)]
 
 
+def test_pictures_of_a_dataset_at_an_address_are_found(tmp_path):
+    shown = [datasets.picture("a/b %2F", 1)]
+    out = datasets.build(tmp_path / "out", [[datasets.ok("a/b %2F", shown)]], shown)
+    (found,) = (f for f in sources.curated(f"file://{out}", 0.0) if isinstance(f, Sample))
+    assert picture(found.media[0]).size == (160, 120)
+
+
 def test_videos_that_evaluation_asks_about_are_never_learned_from(tmp_path):
     out = tiny.curated(tmp_path / "out", videos=12, clips=1)
     share = DataSettings().held_out_share
