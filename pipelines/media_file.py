@@ -6,6 +6,7 @@ FFmpeg takes a failed read for the end of the file: without that memory half a f
 import contextlib
 import errno
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -134,11 +135,12 @@ def _gives_ranges(uri: str) -> bool:
 
 
 def words_of(error: Exception) -> str:
-    """The first line of an error without addresses' secrets: signed URLs carry keys after the question mark."""
+    """The first line of an error without addresses' secrets: a user and password, and what signs after the question mark."""
     import av
 
     line = str(error)
     if isinstance(error, av.FFmpegError):  # its text names the file and a number; its last log line is (level, who, what)
         line = ": ".join(filter(None, [error.strerror, error.log[2].strip() if error.log else ""]))
     line = (line.strip().splitlines() or [type(error).__name__])[0]
+    line = re.sub(r"://[^/\s]*@", "://", line)
     return " ".join(part.split("?")[0] for part in line.split())[:200]

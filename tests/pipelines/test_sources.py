@@ -171,9 +171,10 @@ def test_http_addresses_are_read_and_faults_are_typed(tmp_path: Path, site: str)
     assert duration(f"{site}/a.mp4") == pytest.approx(6, abs=0.2)
     assert content_id(f"{site}/a.mp4") is not None
     with pytest.raises(RowError) as missing:
-        duration(f"{site}/none.mp4?secret=1")
+        duration(f"{site.replace('://', '://user:password@')}/none.mp4?secret=1")
     assert missing.value.reason is Reason.MISSING
-    assert "secret" not in missing.value.detail
+    assert f"{site}/none.mp4" in missing.value.detail
+    assert not any(word in missing.value.detail for word in ("user", "password", "secret"))
     with pytest.raises(RowError) as unreachable:
         duration("http://127.0.0.1:1/a.mp4")
     assert unreachable.value.reason is Reason.UNREACHABLE
