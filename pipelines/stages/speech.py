@@ -16,28 +16,49 @@ SAMPLE_RATE = 16000
 class AudioClock:
     """Decoded audio frames as gapless 16 kHz mono int16 on the video's clock.
 
-    Missing stretches (late start, lost packets) become silence, so that a sample's index is its time.
+    Missing stretches (late start, lost packets) become silence, and what comes a second time (timestamps that step back) is
+    dropped, so that a sample's index is its time.
     """
 
     def __init__(self, origin_s: float) -> None:
-        import av
-
-        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+        self._resampler: Any = None
+        self._sound: tuple[str, str, int] | None = None
         self._origin_s = origin_s
         self._next_sample = 0
+        self._surplus = 0
 
     def pcm(self, frame: Any) -> Iterator[np.ndarray]:
         """The samples that `frame` adds; pass None at the end to flush the resampler."""
-        if frame is not None and frame.time is not None:
+        sound = (frame.format.name, frame.layout.name, frame.sample_rate) if frame is not None else None
+        if sound != self._sound:  # a resampler takes one kind of sound only
+            yield from self._resampled(None)
+            self._resampler, self._sound = _resampler() if sound else None, sound
+        if frame is None:
+            return
+        if frame.time is not None:
             gap = round((frame.time - self._origin_s) * SAMPLE_RATE) - self._next_sample
             if gap > SAMPLE_RATE // 10:  # smaller jitter is the container's rounding
                 self._next_sample += gap
                 for start in range(0, gap, SAMPLE_RATE * 60):
                     yield np.zeros(min(SAMPLE_RATE * 60, gap - start), np.int16)
-        for resampled in self._resampler.resample(frame):
+            overlap = max(0, -gap)
+            self._surplus = overlap if overlap > SAMPLE_RATE // 10 else min(self._surplus, overlap)
+        yield from self._resampled(frame)
+
+    def _resampled(self, frame: Any) -> Iterator[np.ndarray]:
+        for resampled in self._resampler.resample(frame) if self._resampler is not None else ():
             samples = resampled.to_ndarray().reshape(-1)
-            self._next_sample += len(samples)
-            yield samples
+            dropped = min(self._surplus, len(samples))
+            self._surplus -= dropped
+            self._next_sample += len(samples) - dropped
+            if dropped < len(samples):
+                yield samples[dropped:]
+
+
+def _resampler() -> Any:
+    import av
+
+    return av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
 
 
 class SpeechMeter:
@@ -90,9 +111,11 @@ def check_speech(spans: tuple[Span, ...], audio_s: float, settings: SpeechSettin
     """The share of the audio that is speech.
 
     Raises:
-        RowError: `no_speech` where it lies below the setting.
+        RowError: `no_speech` where it lies below the setting, `unreadable` where no sound could be decoded.
     """
-    share = sum(s.end_s - s.start_s for s in spans) / audio_s if audio_s else 0.0
+    if not audio_s:  # what nobody could hear is no film without speech
+        raise RowError(Reason.UNREADABLE, "no sound could be decoded")
+    share = sum(s.end_s - s.start_s for s in spans) / audio_s
     if share < settings.min_share:
         raise RowError(Reason.NO_SPEECH, f"{share:.1%} of the audio is speech, the limit is {settings.min_share:.1%}")
     return min(share, 1.0)
