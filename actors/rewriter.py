@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from actors.admission import CHOICES, Admission, admit, decision_request
-from actors.text_engine import Reply, Request, TextEngine, make_engine
+from actors.text_engine import READY, Reply, Request, TextEngine, make_engine
 from pipelines import vocabulary
 from pipelines.config import TextSettings
 from pipelines.schema import Choice, Clip, ModelText
@@ -50,8 +50,7 @@ class Rewriter:
             UsageError: the server refuses the key or does not know the model.
             EnvironmentFault: the engine does not answer.
         """
-        system, user = "You answer with one word.", "Say ready."
-        self._engine.generate([Request(system=system, user=user, max_tokens=16, field="word", choices=("ready",))])
+        self._engine.generate([READY])
 
     @property
     def admission(self) -> Admission:

@@ -78,6 +78,10 @@ class Reply:
     failure: str | None = None
 
 
+READY = Request(system="You answer with one word.", user="Say ready.", max_tokens=16, field="word", choices=("ready",))
+"""What any working engine answers."""
+
+
 class TextEngine(Protocol):
     """What the rewriter needs of an engine."""
 
@@ -173,6 +177,8 @@ class OpenAiEngine:
             if error.code == "context_length_exceeded" or "context length" in str(error).lower():
                 return Reply(failure="length")
             if self._answered or error.code == "content_filter":  # it dislikes this text, not every text
+                return Reply(failure="refused")
+            if request is not READY and self._ask(READY).failure is None:
                 return Reply(failure="refused")
             raise EnvironmentFault(f"The text server refuses the request: {error.message}") from error
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:

@@ -82,7 +82,7 @@ class Transcriber:
             vad_filter=True,
         )
         segments = [_segment(s, window.start_s, i) for i, s in enumerate(found, first)]
-        return info.language, segments
+        return (info.language if segments else language), segments  # silence has no language
 
 
 def _segment(found: Any, start_s: float, index: int) -> Segment:

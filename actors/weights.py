@@ -30,7 +30,7 @@ def hash_folder(source: Path | str) -> str:
         EnvironmentFault: the hub does not say; another identity tomorrow would not continue today's dataset.
     """
     if isinstance(source, str):
-        return _commit(source) or f"name:{source}"
+        return _begun(source) or _commit(source) or f"name:{source}"
     if source.parent.name == "snapshots":
         return source.name
     digest = hashlib.sha256()
@@ -40,6 +40,20 @@ def hash_folder(source: Path | str) -> str:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def _begun(name: str) -> str | None:
+    """The commit of a snapshot of which not every file is here: who loads weights leaves a readme where it is."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import IncompleteSnapshotError, LocalEntryNotFoundError
+
+    try:
+        snapshot_download(name.removeprefix("hf-hub:"), local_files_only=True)
+    except IncompleteSnapshotError as error:
+        return Path(error.snapshot_path).name
+    except (LocalEntryNotFoundError, ValueError):
+        return None
+    return None
 
 
 def _commit(name: str) -> str | None:

@@ -168,7 +168,7 @@ def _ray() -> Finding:
             import ray
 
             resources = ray.cluster_resources()
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (EnvironmentFault, ConnectionError, RuntimeError, ValueError, OSError) as error:
         words = str(error).strip().splitlines()[0][:200]
         remedy = "check RAY_ADDRESS and that the cluster runs" if address else "see the logs under /tmp/ray/session_latest"
         return Finding(subject="Ray", state=words, remedy=remedy)

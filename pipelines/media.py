@@ -6,7 +6,7 @@ the decoder read other files or addresses of this machine.
 
 import contextlib
 import os
-import urllib.parse
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,8 +32,12 @@ def public_uri(uri: str) -> str:
     """The address without user, password and query: signed addresses carry keys there."""
     if not is_remote(uri):
         return uri
-    parts = urllib.parse.urlsplit(uri)
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    # not urlsplit: it refuses what is no address, and a row of a manifest may hold anything
+    scheme, _, rest = uri.partition("://")
+    if scheme != "s3":  # a key may hold either sign
+        rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import os
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -130,7 +131,7 @@ def _chosen(video: Video, clip: Clip) -> Chosen:
 
 
 def write_report(out: str, path: str | Path | None = None, *, max_clips: int = 60) -> None:
-    """Write the report of the dataset at `out` to the local file `path`, as one page without any outside resource.
+    """Write the report of the dataset at `out` to the file or address `path`, as one page without any outside resource.
 
     Without a path it is `report.html` of the dataset, wherever that lies.
     """
@@ -154,8 +155,8 @@ def write_report(out: str, path: str | Path | None = None, *, max_clips: int = 6
         player=markupsafe.Markup(player),  # noqa: S704  # our own file
         player_hash=base64.b64encode(hashlib.sha256(player.encode()).digest()).decode(),
     )
-    folder, name = (out, "report.html") if path is None else (str(Path(path).parent), Path(path).name)
-    Store(folder).write(page.encode(), name)
+    folder, name = (out, "report.html") if path is None else os.path.split(path)
+    Store(folder or ".").write(page.encode(), name)
 
 
 def environment() -> jinja2.Environment:

@@ -40,12 +40,14 @@ def again(store: Store, reason: str | None, changed: bool) -> int:
     manifest = store.manifest()
     newest = {r["video_id"]: r for r in sorted(manifest, key=lambda r: r["attempt"])}
     added = []
-    for video in dataset.rows(store.out):
+    for video in dataset.rows(store.out, ("status", "reason", "content_id")):
         asked = newest.get(video.video_id)
         if asked is None or asked["attempt"] != video.attempt:
             continue  # a later attempt is already pending
-        current = content_id(asked["uri"])
         failed = video.status is Status.FAILED and (reason is None or video.reason == reason)
+        if not failed and not changed:
+            continue
+        current = content_id(asked["uri"])
         differs = not is_same_source((asked["uri"], current), (video.uri, video.content_id))
         if failed or (changed and differs):
             item = Input(video_id=video.video_id, uri=asked["uri"], extra=asked["extra"], content_id=current)

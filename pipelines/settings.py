@@ -49,6 +49,8 @@ def with_settings(config: AnyConfig, assignments: Sequence[str], listed_by: str 
     tree = msgspec.to_builtins(config)
     for assignment in assignments:
         _assign(tree, assignment, listed_by)
+        if assignment.partition("=")[2].lower() in ("none", "null") and not _fits(tree, type(config)):
+            _assign(tree, assignment, listed_by, none_is_nothing=False)  # of some settings "none" is a value
     try:
         return msgspec.convert(tree, type(config), strict=False)
     except msgspec.ValidationError as error:
@@ -56,7 +58,15 @@ def with_settings(config: AnyConfig, assignments: Sequence[str], listed_by: str 
         raise UsageError(f"{where.strip('`$.') or 'A setting'} has a wrong value: {what}.") from error
 
 
-def _assign(tree: dict[str, Any], assignment: str, listed_by: str) -> None:
+def _fits(tree: dict[str, Any], kind: type) -> bool:
+    try:
+        msgspec.convert(tree, kind, strict=False)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _assign(tree: dict[str, Any], assignment: str, listed_by: str, *, none_is_nothing: bool = True) -> None:
     key, equals, text = assignment.partition("=")
     if not equals:
         raise UsageError(f"--set takes key=value, not '{assignment}'.")
@@ -69,7 +79,7 @@ def _assign(tree: dict[str, Any], assignment: str, listed_by: str) -> None:
     if isinstance(node[leaf], list | tuple):
         node[leaf] = [item.strip() for item in text.split(",") if item.strip()]
     else:
-        node[leaf] = None if text.lower() in ("none", "null") else text
+        node[leaf] = None if none_is_nothing and text.lower() in ("none", "null") else text
 
 
 def to_json(config: object) -> bytes:

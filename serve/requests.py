@@ -8,6 +8,9 @@ from serve.config import LimitSettings
 from serve.errors import ApiError, bad
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Nothing = Annotated[str, msgspec.Meta(max_length=0)] | None
+NoneOfThem = Annotated[list[Any], msgspec.Meta(max_length=0)] | None
+"""What clients send along while it is empty."""
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -56,12 +59,12 @@ class Message(_Strict, frozen=True):
     role: Literal["system", "developer", "user", "assistant"]
     content: str | Annotated[list[Part], msgspec.Meta(min_length=1)]
     name: Name | None = None
-    refusal: str | None = None
-    annotations: list[Any] | None = None
+    refusal: Nothing = None
+    annotations: NoneOfThem = None
     audio: None = None
     function_call: None = None
-    reasoning: str | None = None
-    tool_calls: Annotated[list[Any], msgspec.Meta(max_length=0)] | None = None
+    reasoning: Nothing = None
+    tool_calls: NoneOfThem = None
 
 
 class StreamOptions(_Strict, frozen=True):

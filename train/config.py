@@ -155,7 +155,8 @@ class Stage(Pace):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """Where and how it computes; nothing here changes what is learned beyond rounding."""
+    """Where and how it computes; nothing here changes what is learned beyond rounding, but for batch normalisation's running
+    statistics: of several workers they are the first one's."""
 
     parallel: str = "ddp"
     """`ddp` (the model on every worker) or `fsdp` (FSDP2: parameters, gradients and optimiser sharded)."""

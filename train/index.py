@@ -3,6 +3,7 @@
 Written once, when a run begins; a run that goes on reads what it began with, whatever became of the sources since.
 """
 
+import atexit
 import dataclasses
 import shutil
 import tempfile
@@ -164,5 +165,6 @@ def local_folder(out: str) -> Path:
     if isinstance(store.fs, pafs.LocalFileSystem):
         return Path(store.path("index"))
     folder = Path(tempfile.mkdtemp(prefix="preceptor-index-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     pafs.copy_files(store.path("index"), str(folder), source_filesystem=store.fs)
     return folder

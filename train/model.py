@@ -1,8 +1,10 @@
 """The model as it trains: loaded, frozen in parts, its loss summed over a packed sequence, spread over the workers."""
 
+import atexit
 import contextlib
 import importlib.util
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,6 +81,7 @@ def local_model(model: str) -> str:
     if "://" not in model:
         return model
     store, folder = Store(model), tempfile.mkdtemp(prefix="preceptor-model-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     pafs.copy_files(store.path(), folder, source_filesystem=store.fs)
     return folder
 

@@ -84,10 +84,11 @@ def pointing(
     for dwell in dwells(trace, size[1], settings):
         spoken = [s for s in sentences if _overlap_s(s, dwell, settings) >= settings.min_dwell_s]
         parts = [(_part(dwell, s, settings), is_deictic(s.text)) for s in spoken] or [(dwell.points, False)]
+        # a cursor that was there when the picture came did not come for the words
+        starts_s = [s.start_s for s in spoken if dwell.start_s > since_s]
+        came = any(abs(dwell.start_s - s) <= settings.arrival_s for s in starts_s)
         for part, pointed in parts:
-            # a cursor that was there when the picture came did not come for the words
-            sentence_start_s = min((s.start_s for s in spoken if dwell.start_s > since_s), default=None)
-            if pointed or _points_at_something(part, dwell, sentence_start_s, size[1], settings):
+            if part and (pointed or came or _moving_share(part) >= settings.min_moving_share):
                 episodes.append(_episode(part, dwell, picture, size, settings))
     return tuple(episodes)
 
@@ -138,13 +139,9 @@ def _part(dwell: Dwell, sentence: Sentence, settings: PointingSettings) -> tuple
     return tuple(p for p in dwell.points if low <= p.time_s <= high)
 
 
-def _points_at_something(
-    part: tuple[TracePoint, ...], dwell: Dwell, sentence_start_s: float | None, height: int, settings: PointingSettings
-) -> bool:
-    """Whether the cursor came for these words, or moves while they last; one that lies idle does neither."""
-    moving = sum(p.state is CursorState.MOVING for p in part) / len(part)
-    came = sentence_start_s is not None and abs(dwell.start_s - sentence_start_s) <= settings.arrival_s
-    return came or moving >= settings.min_moving_share
+def _moving_share(part: tuple[TracePoint, ...]) -> float:
+    """Of its samples; a cursor that lies idle hardly moves."""
+    return sum(p.state is CursorState.MOVING for p in part) / len(part)
 
 
 def _episode(

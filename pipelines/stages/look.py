@@ -28,6 +28,8 @@ __all__ = ["LookResult", "Picture", "Still", "look"]
 _SNAP_S = 0.35
 """A rest that begins or ends this near to a cut begins or ends at the cut."""
 _KEY_CANDIDATE_S = 2.0
+_HELD_STEP_S = 0.9
+"""Between samples of a picture that is held; over 1 s apart (`pointing.max_gap_s`) they would be no stretch of a trace."""
 
 
 class Picture(Protocol):
@@ -67,7 +69,7 @@ def look(
     """Scenes, rests, pictures, traces and sampled frames of one video, in one pass.
 
     Args:
-        pictures: every frame in presentation order; each is used before the next is asked for.
+        pictures: every frame in presentation order; each may be used until the one behind the next is asked for.
         static: whether the domain shows still pictures (score detector) or moving ones (adaptive detector).
         settings: as configured.
         keep: stores a still and returns its image id. It may get a few stills that no interval names in the end.
@@ -90,7 +92,7 @@ class _Run:
         self._frames = FrameSampler(settings)
         self._album = Album(max_images=settings.max_images, window_s=settings.window_s, keep=keep)
         self._cuts: list[float] = []
-        self._pointer = Pointer()
+        self._pointers = [Pointer()]
         self._traced: list[tuple[float, CursorTracer, tuple[float, float]]] = []
         self._rests: deque[Rest] = deque()
         self._queue: deque[Sample] = deque()
@@ -101,17 +103,17 @@ class _Run:
         self._taken = FrameStack()
         self._taken_for: float | None = None
         self._time_s, self._step_s = 0.0, 0.0
-        self._sampled: tuple[float, np.ndarray, np.ndarray] | None = None
+        self._pause_s = 1 / settings.sample_fps
+        self._latest: tuple[Picture, np.ndarray, Callable[[], np.ndarray]] | None = None
 
     def feed(self, picture: Picture) -> None:
         luma = reduced(picture.halved_luma(self._settings.trace_width_px), self._settings.analysis_width_px)
-        time_s, pause_s = picture.time_s, 1 / self._settings.sample_fps
+        time_s, pause_s = picture.time_s, self._pause_s
         cuts = self._scenes.feed(time_s, luma)
         if cuts:
             self._cuts = sorted([*self._cuts, *cuts])
             self._taken = FrameStack()
-        if self._sampled is not None and time_s - self._sampled[0] > 2.5 * pause_s and self._step_s:
-            self._hold(time_s, pause_s)
+        self._hold(time_s)
         self._step_s, self._time_s = time_s - self._time_s, time_s
         full: list[np.ndarray] = []
 
@@ -125,23 +127,25 @@ class _Run:
             self._next_sample_s = max(time_s, min(self._next_sample_s, time_s) + pause_s)
             self._next_sample_s = max(self._next_sample_s, time_s + pause_s / 2)
             self._sample(time_s, luma, picture.pointer_luma(self._settings.trace_width_px), rgb)
+        self._latest = (picture, luma, rgb)
 
-    def _hold(self, until_s: float, pause_s: float) -> None:
+    def _hold(self, until_s: float) -> None:
         """A recording that has frames only where something changes: the last picture was on show all the while."""
-        assert self._sampled is not None
-        last_s, luma, fine = self._sampled
-        for at in np.arange(last_s + pause_s, until_s - pause_s / 2, max(pause_s, (until_s - last_s) / 40)):
-            self._sample(float(at), luma, fine, None)
+        gap_s, pause_s = until_s - self._time_s, self._pause_s
+        if self._latest is None or gap_s <= 2.5 * pause_s:
+            return
+        picture, luma, rgb = self._latest
+        fine = picture.pointer_luma(self._settings.trace_width_px)
+        step_s = max(pause_s, min(gap_s / 40, _HELD_STEP_S))
+        for at in [*np.arange(self._time_s + pause_s, until_s - 1.5 * pause_s, step_s), until_s - pause_s]:
+            self._sample(float(at), luma, fine, rgb)
 
-    def _sample(
-        self, time_s: float, luma: np.ndarray, fine: np.ndarray, rgb: Callable[[], np.ndarray] | None
-    ) -> None:
-        self._sampled = (time_s, luma, fine)
+    def _sample(self, time_s: float, luma: np.ndarray, fine: np.ndarray, rgb: Callable[[], np.ndarray]) -> None:
         ended = self._detector.feed(time_s, luma)
         if ended:
             self._rests.append(ended)
         pixels, focus = None, 0.0
-        if rgb is not None and self._wants(time_s):
+        if self._wants(time_s):
             pixels, focus = rgb(), sharpness(luma)
         self._queue.append(Sample(time_s, luma, fine, pixels, focus))
         self._drain(time_s - self._lag_s)
@@ -162,6 +166,8 @@ class _Run:
     def _drain(self, until_s: float) -> None:
         while self._queue and self._queue[0].time_s <= until_s:
             sample = self._queue.popleft()
+            if self._open is not None and self._open.fine_shape not in ((1, 1), sample.fine.shape):
+                self._resized(sample.time_s)
             while self._rests and self._rests[0].end_s <= sample.time_s - 1e-6:
                 self._close(self._rests.popleft().end_s)
             cut_s = self._cut_before(sample.time_s)
@@ -171,12 +177,17 @@ class _Run:
             since_s = self._rests[0].start_s if self._rests else self._detector.resting_since_s
             if since_s is not None and sample.time_s >= since_s - 1e-6:
                 if self._open is None:
-                    self._open = OpenRest(max(since_s, self._moving.start_s), self._pointer, self._settings)
+                    self._open = OpenRest(max(since_s, self._moving.start_s), self._pointers[-1], self._settings)
                 self._open.add(sample)
             else:
                 self._moving.add(sample)
                 if sample.time_s - self._moving.start_s >= self._album.key_spacing_s:
                     self._stop_moving(sample.time_s)
+
+    def _resized(self, time_s: float) -> None:
+        """The film goes on in another size: what is known of the cursor is in pixels of the former."""
+        self._close(time_s)
+        self._pointers.append(Pointer())
 
     def _cut_before(self, time_s: float) -> float | None:
         """The cut between the open stretch's beginning and `time_s`."""
@@ -223,12 +234,9 @@ class _Run:
             self._album.add(Still(start_s=start_s, end_s=end_s, method="key_frame", rgb=best.rgb))
 
     def finish(self, until_s: float) -> LookResult:
-        end_s = self._time_s + self._step_s
-        if until_s > end_s:
-            end_s = until_s
-            if self._sampled is not None:
-                self._hold(until_s, 1 / self._settings.sample_fps)
+        end_s = until_s if until_s > self._time_s else self._time_s + min(self._step_s, 2.5 * self._pause_s)
         self._cuts = sorted([*self._cuts, *self._scenes.finish()])
+        self._hold(end_s)
         ended = self._detector.finish()
         if ended:
             self._rests.append(replace(ended, end_s=end_s))
@@ -244,8 +252,9 @@ class _Run:
 
     def _with_traces(self) -> tuple[StableInterval, ...]:
         """Only now, because a cursor that moves late in the video shows where it rested before."""
-        self._pointer.settle()
-        drop_doubtful(self._pointer.looks, [tracer for _, tracer, _ in self._traced])
+        for pointer in self._pointers:
+            pointer.settle()
+            drop_doubtful(pointer.looks, [tracer for _, tracer, _ in self._traced if tracer.pointer is pointer])
         traces = {start_s: tracer.trace(scale_x=x, scale_y=y) for start_s, tracer, (x, y) in self._traced}
         return tuple(
             replace(i, trace=traces.get(i.start_s, Trace())) if i.method == "median" else i for i in self._album.intervals()

@@ -27,7 +27,7 @@ class CursorTracer:
     """Feed the samples of one rest in order; the trace follows half a window behind, so memory is bounded."""
 
     def __init__(self, pointer: Pointer, *, window_s: float) -> None:
-        self._pointer, self._window_s = pointer, window_s
+        self.pointer, self._window_s = pointer, window_s
         self._samples: deque[tuple[float, np.ndarray, np.ndarray]] = deque()
         self._background: np.ndarray | None = None
         self.parts: list[Part] = []
@@ -74,19 +74,20 @@ class CursorTracer:
         for step in (1, 2):
             seconds, x, y, _ = (at[step:] - at[:-step]).T
             far = np.where((seconds > 0) & (seconds <= _NEAR_S), np.hypot(x, y), 0.0)
-            away[step:], away[:-step] = np.maximum(away[step:], far), np.maximum(away[:-step], far)
+            away[step:] = np.maximum(away[step:], far)
+            away[:-step] = np.maximum(away[:-step], far)
         return away > _STIRS * unit(self.shape[1])
 
     @property
     def cursor_size(self) -> int:
         """Its longer edge, pixels of the finer luma; 0 if none is known."""
-        return self._pointer.looks.size
+        return self.pointer.looks.size
 
     def _quiet(self, lumas: list[np.ndarray]) -> np.ndarray:
         """255 where a cursor is to be looked for, at the size of the finer luma."""
         import cv2
 
-        mask = np.where(self._pointer.beside.mask(lumas), 0, 255).astype(np.uint8)
+        mask = np.where(self.pointer.beside.mask(lumas), 0, 255).astype(np.uint8)
         return np.asarray(cv2.resize(mask, self.shape[::-1], interpolation=cv2.INTER_NEAREST))
 
     def _trace(self, count: int) -> None:
@@ -97,7 +98,7 @@ class CursorTracer:
         chosen = lumas[:: max(1, len(lumas) // _BACKGROUND_SAMPLES)]
         background = temporal_median(chosen)
         limit = limits(chosen, background)
-        pointer = self._pointer
+        pointer = self.pointer
         found = [candidates(luma, background, limit, quiet) for luma in lumas]
         pointer.see(sightings(times, lumas, background, found))
         window = Window.of(times, count, lumas, background, limit, quiet, found)

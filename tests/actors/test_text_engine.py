@@ -138,6 +138,13 @@ def test_a_text_that_is_refused_stops_only_itself(server, engine):
     assert engine.generate([TEXT]) == [Reply(failure="refused")]
 
 
+def test_a_first_text_that_is_refused_stops_only_itself(server, engine):
+    server.answers = [(400, {"error": {"message": "odd"}}), (200, body('{"word": "ready"}')[1]), GOOD]
+    assert engine.generate([TEXT]) == [Reply(failure="refused")]
+    assert engine.generate([TEXT]) == [Reply(text="A lung.")]
+    assert [r["messages"][-1]["content"] for r in server.seen][1] == "Say ready."
+
+
 def test_a_filtered_text_stops_only_itself(server, engine):
     server.answers = [(400, {"error": {"message": "filtered", "code": "content_filter"}})]
     assert engine.generate([TEXT]) == [Reply(failure="refused")]

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from huggingface_hub import HfApi
-from huggingface_hub.errors import OfflineModeIsEnabled
+from huggingface_hub.errors import IncompleteSnapshotError, OfflineModeIsEnabled
 
-from actors.weights import hash_folder
+from actors.weights import hash_folder, resolve
 from pipelines.errors import EnvironmentFault
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -26,6 +26,15 @@ def test_a_hub_model_is_the_same_before_and_after_its_download(tmp_path: Path, m
     snapshot = tmp_path / "models--org--name" / "snapshots" / COMMIT
     snapshot.mkdir(parents=True)
     assert hash_folder("org/name") == hash_folder(snapshot) == COMMIT
+
+
+def test_a_snapshot_without_its_readme_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def incomplete(name: str, *, local_files_only: bool) -> str:
+        raise IncompleteSnapshotError("README.md is missing", snapshot_path=f"/cache/models--org--name/snapshots/{COMMIT}")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", incomplete)
+    hub(monkeypatch, OfflineModeIsEnabled("offline"))
+    assert hash_folder(resolve("org/name")) == COMMIT
 
 
 def test_offline_a_name_stands_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,10 @@ def test_settings_of_a_frame_classifier_are_listed():
     assert "optimizer.kind=sgd" in said
 
 
+def test_none_is_a_value_where_it_is_one():
+    assert "data.balance=none" in invoke("settings", "--recipe", "vit", "--set", "data.balance=none").stdout.splitlines()
+
+
 def test_settings_need_a_whole_model(tmp_path):
     result = invoke("frames", "--data", str(tmp_path), "--out", str(tmp_path / "head.npz"), "--set", "pace.epochs=1")
     assert isinstance(result.exception, UsageError)

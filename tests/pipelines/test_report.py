@@ -282,6 +282,13 @@ def test_without_a_path_it_lies_with_the_dataset(out: str) -> None:
     assert (Path(out) / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_a_path_may_be_an_address(out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_report(out, f"file://{tmp_path}/at/page.html")
+    write_report(out, "here.html")
+    assert (tmp_path / "at" / "page.html").read_bytes() == (tmp_path / "here.html").read_bytes()
+
+
 def test_clock() -> None:
     assert [clock(s) for s in (0, 59.96, 61.25, 3723.4)] == ["0:00.0", "1:00.0", "1:01.2", "1:02:03.4"]
 

@@ -29,6 +29,13 @@ def test_failed_rows_get_one_more_attempt_and_no_others(store: Store) -> None:
     assert again(store, None, changed=False) == 0  # they are pending already
 
 
+def test_only_sources_that_matter_are_asked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("pipelines.retries.content_id", lambda uri: asked.append(uri))
+    failed = [v.video_id for v in rows(store.out) if v.status is Status.FAILED]
+    assert again(store, None, changed=False) == len(asked) == len(failed)
+
+
 def test_a_reason_chooses(store: Store) -> None:
     assert again(store, "out_of_memory", changed=False) == 0
     with pytest.raises(UsageError, match="no reason 'weather'"):

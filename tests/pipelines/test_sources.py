@@ -206,7 +206,8 @@ def test_a_stream_that_breaks_later_is_no_end_of_file(tmp_path: Path, site: str,
 
 @pytest.mark.parametrize(
     ("uri", "public"),
-    [("https://u:p@h:1/a.mp4?sig=1#x", "https://h:1/a.mp4"), ("s3://b/k?v.mp4", "s3://b/k"), ("/a?b.mp4", "/a?b.mp4")],
+    [("https://u:p@h:1/a.mp4?sig=1#x", "https://h:1/a.mp4"), ("s3://b/k?v#1.mp4", "s3://b/k?v#1.mp4"),
+     ("/a?b.mp4", "/a?b.mp4"), ("https://[broken/a.mp4?k=1", "https://[broken/a.mp4"), ("https://", "https://")],
 )
 def test_public_addresses_carry_no_key(uri: str, public: str) -> None:
     assert public_uri(uri) == public

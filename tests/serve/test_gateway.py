@@ -101,6 +101,9 @@ def test_what_a_client_sends_back_of_an_answer_is_accepted(client: TestClient) -
     sent = question()
     sent["messages"] = [*sent["messages"], turn, {"role": "user", "content": "and?"}]
     assert ask(client, sent).status_code == 200
+    for name, value in (("refusal", "no"), ("reasoning", "because"), ("annotations", [1])):
+        sent["messages"][-2] = turn | {name: value}
+        assert ask(client, sent).status_code == 400, name  # it would not reach the model
 
 
 def test_pictures_and_films_become_plain(client: TestClient, echo: Echo, tmp_path: Path) -> None:

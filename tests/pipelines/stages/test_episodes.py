@@ -117,6 +117,18 @@ def test_a_cursor_that_came_for_the_words_is_one_however_still() -> None:
     assert episodes(come(5.0, 10), said(8, 12)) == ()
 
 
+def test_who_comes_just_before_a_sentence_came_for_it_though_another_one_still_lasts() -> None:
+    still = trace([(800.0, 500.0)] * 60, start_s=4.2, state=CursorState.RESTING)
+    found = pointing(still, [said(0, 5), said(5, 8)], picture=3, size=SIZE, settings=SETTINGS, start_s=0.0)
+    assert max(e.end_s for e in found) == pytest.approx(8.0, abs=0.5)
+
+
+def test_a_word_in_a_gap_of_the_trace_is_no_episode() -> None:
+    points = [*trace(around(800, 500, 3)), *trace(around(800, 500, 3), start_s=3.85)]
+    found = episodes(points, said(3.35, 3.5))
+    assert all(e.points for e in found)
+
+
 def test_a_cursor_that_was_there_when_the_picture_came_did_not_come_for_the_words() -> None:
     assert episodes(idle(6, start_s=7.0), said(8, 12)) == ()
 

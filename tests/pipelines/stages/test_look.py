@@ -97,6 +97,56 @@ def test_the_last_picture_stays_until_the_sound_ends() -> None:
     assert result.frames[-1].until_s == pytest.approx(30.0)
 
 
+SLIDES = ("retina", "immunohistochemistry", "astronaut")
+
+
+def one_after_the_other(begins: tuple[float, ...]) -> Render:
+    return lambda time_s: picture(SLIDES[int(np.searchsorted(begins, time_s + 1e-6)) - 1])
+
+
+def test_a_frame_for_each_slide_is_enough() -> None:
+    begins = (0.0, 20.0, 40.0)
+    result, stills = run(one_after_the_other(begins), 0, times=list(begins), until_s=60.0)
+    assert [(i.start_s, i.end_s) for i in result.intervals] == [
+        pytest.approx((0, 20), abs=0.5), pytest.approx((20, 40), abs=0.5), pytest.approx((40, 60), abs=0.5)
+    ]  # fmt: skip
+    assert [i.method for i in result.intervals] == ["median"] * 3
+    for interval, name in zip(result.intervals, SLIDES, strict=True):
+        assert np.abs(stills[interval.image_id].rgb.astype(int) - picture(name)).mean() < 4
+
+
+def test_a_picture_that_came_between_two_samples_is_the_one_that_is_held() -> None:
+    times = [*np.arange(0, 5, 0.1), 5.04, 35.0, *np.arange(35.1, 40, 0.1)]
+    result, stills = run(one_after_the_other((0.0, 5.04, 35.0)), 0, times=[float(t) for t in times], until_s=40.0)
+    held = next(i for i in result.intervals if i.start_s < 20 < i.end_s)
+    assert (held.start_s, held.end_s) == pytest.approx((5.04, 35), abs=0.5)
+    assert np.abs(stills[held.image_id].rgb.astype(int) - picture(SLIDES[1])).mean() < 4
+
+
+def test_nothing_lasts_beyond_the_film() -> None:
+    times = [*(float(t) for t in np.arange(0, 5, 0.1)), 65.0]
+    result, _ = run(lambda time_s: picture("retina"), 0, times=times, until_s=66.0)
+    assert max(i.end_s for i in result.intervals) == pytest.approx(66)
+    assert result.frames[-1].until_s == pytest.approx(66)
+
+
+def test_a_film_may_go_on_in_another_size() -> None:
+    import cv2
+
+    def render(time_s: float) -> np.ndarray:
+        image = with_cursor(picture("retina"), *cursor_at(time_s))
+        return image if time_s < 8 else cv2.resize(image, (WIDTH * 2 // 3, HEIGHT * 2 // 3), interpolation=cv2.INTER_AREA)
+
+    def pictures() -> Iterator[Rendered]:
+        yield from (Rendered(float(t), render(t)) for t in np.arange(0, 16, 1 / FPS))
+
+    result = look(pictures(), static=True, settings=SETTINGS, keep=lambda still: str(still.start_s), until_s=16.0)
+    assert [(i.width, i.height) for i in result.intervals] == [(WIDTH, HEIGHT), (WIDTH * 2 // 3, HEIGHT * 2 // 3)]
+    assert [(i.start_s, i.end_s) for i in result.intervals] == [
+        pytest.approx((0, 8), abs=0.5), pytest.approx((8, 16), abs=0.5)
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("static", [True, False])
 def test_slides_with_a_cursor(static: bool) -> None:
     result, stills = run(lecture, 30, static=static)

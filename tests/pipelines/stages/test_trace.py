@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pipelines.schema import CursorState
+from pipelines.stages.follow import Spot
 from pipelines.stages.looks import Looks
-from pipelines.stages.pointer import Pointer
+from pipelines.stages.pointer import Part, Pointer
 from pipelines.stages.trace import CursorTracer
 from tests.pipelines.stages.cursors import (
     Draw,
@@ -99,6 +100,13 @@ def test_states_tell_moving_from_resting() -> None:
     states = {round(10 * p.time_s): p.state for p in trace_of(tracer_of(lumas(points)))}
     assert all(states[i] is CursorState.RESTING for i in [*range(60, 82), *range(105, 128)])
     assert sum(states.get(i) is CursorState.MOVING for i in range(88, 97)) >= 8
+
+
+def test_before_and_after_a_leap_it_moves() -> None:
+    tracer = tracer_of(lumas(path(5)))
+    spots = [Spot(i / 10, 300.0 if i < 5 else 500.0, 200.0, 0.9) for i in range(12)]
+    tracer.parts = [Part(None, spots, first=True)]
+    assert [i for i, moving in enumerate(tracer._moving()) if moving] == [3, 4, 5, 6]
 
 
 def test_two_rests_share_what_is_known_of_the_cursor() -> None:
