@@ -69,19 +69,21 @@ class Rewriter:
         return self._decide(self._write(self._correct(clips)))
 
     def _correct(self, clips: Sequence[Clip]) -> list[Clip]:
-        proposals: list[str | None] = [None] * len(clips)
+        replies = [Reply()] * len(clips)
         if self.admission.passed("relevance"):  # a model that cannot tell medicine from cooking corrects nothing
-            asked = self._engine.generate([self._request("correction", clip.raw_text) for clip in clips])
-            proposals = [reply.text for reply in asked]
+            replies = self._engine.generate([self._request("correction", clip.raw_text) for clip in clips])
         corrected = []
-        for clip, proposal in zip(clips, proposals, strict=True):
-            proposed = correction.parse_proposals(proposal or "")
+        for clip, reply in zip(clips, replies, strict=True):
+            proposed = correction.parse_proposals(reply.text or "")
             done = correction.correct(clip.raw_text, self._vocabulary, self._settings, proposed)
             links = tuple(
                 dataclasses.replace(link, text=correction.apply(link.text, done.corrections)) for link in clip.links
             )
             corrected.append(
-                dataclasses.replace(clip, corrected_text=done.text, corrections=done.corrections, links=links)
+                dataclasses.replace(
+                    clip, corrected_text=done.text, corrections=done.corrections, correction_failure=reply.failure,
+                    links=links,
+                )  # fmt: skip
             )
         return corrected
 

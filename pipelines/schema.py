@@ -202,6 +202,8 @@ class Clip:
     links: tuple[Link, ...] = ()
     corrected_text: str | None = None
     corrections: tuple[Correction, ...] = ()
+    correction_failure: str | None = None
+    """Why an admitted model proposed none, where it did not answer."""
     caption: ModelText | None = None
     medical_text: ModelText | None = None
     roi_text: ModelText | None = None

@@ -115,6 +115,15 @@ def test_a_model_that_was_not_admitted_corrects_nothing():
     assert [c.kind for c in done.corrections] == ["conditioned"]
 
 
+def test_a_correction_that_failed_is_not_one_that_found_nothing():
+    answers = {**GOOD, "relevance": "relevant"}
+    engine = Scripted({**answers, "correction": Reply(failure="length")}, admitted=("relevance",))
+    (done,) = rewriter(engine)([clip()])
+    assert (done.correction_failure, [c.kind for c in done.corrections]) == ("length", ["conditioned"])
+    (done,) = rewriter(Scripted(answers, admitted=("relevance",)))([clip()])
+    assert done.correction_failure is None
+
+
 def test_a_model_that_was_not_admitted_decides_nothing():
     engine = Scripted({**GOOD, "relevance": "irrelevant"})
     (done,) = rewriter(engine)([clip()])
