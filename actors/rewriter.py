@@ -81,9 +81,12 @@ class Rewriter:
             )
             corrected.append(
                 dataclasses.replace(
-                    clip, corrected_text=done.text, corrections=done.corrections, correction_failure=reply.failure,
+                    clip,
+                    corrected_text=done.text,
+                    corrections=done.corrections,
+                    correction_failure=reply.failure,
                     links=links,
-                )  # fmt: skip
+                )
             )
         return corrected
 
