@@ -82,21 +82,29 @@ def share_that_holds_out(video_ids: Sequence[str], count: int) -> float:
     return round((places[count - 1] + places[count]) / 2, 6)
 
 
-def ask(url: str, name: str, data: str, folder: Path, share: float, *conditions: str) -> None:
+def ask(url: str, name: str, data: str, folder: Path, settings: Sequence[str], conditions: Sequence[str]) -> None:
     """`preceptor evaluate` with pictures, and then under each further condition."""
+    words = ["--url", url, "--model", name, "--benchmark", data, "--out", str(folder / name), "--concurrency", "4"]
+    words += [word for pair in settings for word in ("--set", pair)]
     for condition in ("", *conditions):
-        words = ["--url", url, "--model", name, "--benchmark", data, "--out", str(folder / name), "--concurrency", "4"]
-        preceptor("evaluate", *words, "--set", f"held_out_share={share}", *([f"--{condition}"] if condition else []))
+        preceptor("evaluate", *words, *([f"--{condition}"] if condition else []))
 
 
-def close(data: str, folder: Path, share: float, *, train: Sequence[str] = (), conditions: Sequence[str] = ()) -> None:
-    """Train on the dataset's other videos, and ask base and tuned model about the held-out ones."""
+def close(
+    data: str, folder: Path, share: float, *, train: Sequence[str] = (), asked: Sequence[str] = (),
+    conditions: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Train on the dataset's other videos, and ask base and tuned model about the held-out ones.
+
+    `train` and `asked` are further settings of the two commands; under `conditions` the tuned model is asked too.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    settings = [word for pair in (f"data.held_out_share={share}", *train) for word in ("--set", pair)]
-    preceptor("train", "vlm", "--data", data, "--out", str(folder / "training"), *settings)
+    chosen = [word for pair in (f"data.held_out_share={share}", *train) for word in ("--set", pair)]
+    preceptor("train", "vlm", "--data", data, "--out", str(folder / "training"), *chosen)
     for name, model in (("base", "starter"), ("tuned", str(folder / "training" / "model"))):
         with served(model, name, folder / f"serve_{name}.log") as url:
-            ask(url, name, data, folder, share, *(conditions if name == "tuned" else ()))
+            settings = (f"held_out_share={share}", *asked)
+            ask(url, name, data, folder, settings, conditions if name == "tuned" else ())
     preceptor("evaluate", "compare", str(folder / "base"), str(folder / "tuned"), "--out", str(folder / "compared.json"))
 
 

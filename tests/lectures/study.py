@@ -66,6 +66,10 @@ TRAINING = ("stages.all.epochs=4", "stages.all.batch_packs=1", "vision.image_max
 """Frames of 140 x 84 pixels are enough to see a finding of a sixth of their height, and take a sixth of the tokens."""
 
 
+ASKING = ("max_tokens=48",)
+"""Every right answer is shorter, and the untuned model would go on for long."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """One film of the study."""
@@ -171,7 +175,7 @@ def main() -> None:
     data = str(folder / "dataset")
     loop.preceptor("curate", str(manifest), "--out", data, "--set", "probe.min_duration_s=15")
     loop.preceptor("instruct", data, "--set", "families=modality,finding")
-    loop.close(data, folder / "loop", HELD_OUT_SHARE, train=TRAINING, conditions=("blind", "shuffled"))
+    loop.close(data, folder / "loop", HELD_OUT_SHARE, train=TRAINING, asked=ASKING, conditions=("blind", "shuffled"))
     found = verdict({name: read_run(folder / "loop" / name) for name in ASKED})
     (folder / "study.md").write_text(found + "\n", encoding="utf-8")
     print(f"\n{found}\n\nIn {folder / 'study.md'}; `{json.dumps(TRAINING)}`.", flush=True)
