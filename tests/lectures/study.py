@@ -27,7 +27,7 @@ from serve.evaluation.table import table
 from tests.lectures import loop, render, varied
 from tests.lectures.script import Lecture, Scene, Sentence
 
-LECTURES = 100
+LECTURES = 60
 SIZE, FPS = (640, 360), 10
 APART_S = 6.5
 """Of a slide between two pictures: clips join over 5 s without medicine."""
@@ -62,7 +62,7 @@ LAST = (
     "There was nothing else to be seen.",
 )
 CLOSING = ("Thank you for watching.", "That is all for today.", "See you next time.")
-TRAINING = ("stages.all.epochs=4", "stages.all.batch_packs=1", "vision.image_max_tokens=16")
+TRAINING = ("stages.all.epochs=5", "stages.all.batch_packs=1", "vision.image_max_tokens=16")
 """Frames of 140 x 84 pixels are enough to see a finding of a sixth of their height, and take a sixth of the tokens."""
 
 
