@@ -1,4 +1,4 @@
-"""Is learning real? `python -m tests.lectures.study FOLDER [LECTURES]`, or `make study`: about an hour on two cores.
+"""Is learning real? `python -m tests.lectures.study FOLDER [LECTURES]`, or `make study`: an hour and a half on two cores.
 
 Short lectures about two pictures of a head in MRI or CT, one with a bright lesion and one with a dark abscess, go the whole
 way: curated, asked about (the modality, what was said while pointing), learned from, served. Slices that are asked about are
