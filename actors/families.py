@@ -68,8 +68,9 @@ def _with_options(asking: Asking, drafts: Sequence[Draft], about: Sequence[Told]
 def _optioned(draft: Draft, reply: Reply, seed: int) -> Draft:
     if reply.text is None:
         return draft.dropped(failure(reply))
-    right, *wrong = options = [o.strip(" .") for o in (draft.answer, *reply.text.split(";")) if o.strip(" .")]
-    if len(wrong) != WRONG_OPTIONS or len({o.casefold() for o in options}) != len(options):
+    right, wrong = draft.answer.strip(" ."), [w.strip(" .") for w in reply.text.split(";") if w.strip(" .")]
+    options = [right, *wrong]
+    if not right or len(wrong) != WRONG_OPTIONS or len({o.casefold() for o in options}) != len(options):
         return draft.dropped(Drop.FORM)
     return replace(draft, answer=right, options=in_seeded_order(options, seed, draft.question_id))
 

@@ -1,8 +1,11 @@
 """The folder of a dataset: its manifest, its configuration, and the lock that keeps a second run out."""
 
+import atexit
 import contextlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Container, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,6 +105,15 @@ class Store:
         }
         self.write(json.dumps(body, indent=2, sort_keys=True).encode(), "config.json")
         return fingerprint
+
+    def local_copy(self, *parts: str) -> Path:
+        """A folder of the dataset on this machine: itself, or a copy that goes when the process ends."""
+        if isinstance(self.fs, pafs.LocalFileSystem):
+            return Path(self.path(*parts))
+        folder = tempfile.mkdtemp(prefix="preceptor-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        pafs.copy_files(self.path(*parts), folder, source_filesystem=self.fs)
+        return Path(folder)
 
     def manifest(self) -> list[dict[str, Any]]:
         """All rows ever asked for: one per video and attempt."""

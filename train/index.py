@@ -3,7 +3,6 @@
 Written once, when a run begins; a run that goes on reads what it began with, whatever became of the sources since.
 """
 
-import atexit
 import dataclasses
 import shutil
 import tempfile
@@ -15,7 +14,6 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from pipelines.arrow import arrow_schema
@@ -161,10 +159,4 @@ class Reader:
 
 def local_folder(out: str) -> Path:
     """The index on this machine: where it was written, or a copy of it."""
-    store = Store(out)
-    if isinstance(store.fs, pafs.LocalFileSystem):
-        return Path(store.path("index"))
-    folder = Path(tempfile.mkdtemp(prefix="preceptor-index-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    pafs.copy_files(store.path("index"), str(folder), source_filesystem=store.fs)
-    return folder
+    return Store(out).local_copy("index")

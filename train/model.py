@@ -1,16 +1,11 @@
 """The model as it trains: loaded, frozen in parts, its loss summed over a packed sequence, spread over the workers."""
 
-import atexit
 import contextlib
 import importlib.util
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import pyarrow.fs as pafs
 
 from pipelines.errors import UsageError
 from pipelines.store import Store
@@ -78,12 +73,7 @@ def local_model(model: str) -> str:
     """A folder of this machine, or a hub name: `starter` is built into the cache, an `s3://` folder is copied here."""
     if model == "starter":
         return str(starter_vlm())
-    if "://" not in model:
-        return model
-    store, folder = Store(model), tempfile.mkdtemp(prefix="preceptor-model-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    pafs.copy_files(store.path(), folder, source_filesystem=store.fs)
-    return folder
+    return str(Store(model).local_copy()) if "://" in model else model
 
 
 def load(folder: str, attention: str = "sdpa") -> Any:

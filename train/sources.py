@@ -177,19 +177,20 @@ def _items(uri: str) -> Iterator[Any]:
 def _llava(sample_id: str, item: dict[str, Any], folder: str) -> Sample:
     waiting = {kind: [_named(kind, p, folder, item) for p in _list(item.get(kind))] for kind in ("image", "video")}
     given = [*waiting["image"], *waiting["video"]]
+    kinds = [kind for kind, media in waiting.items() if media]
     turns, shown = [], []
     for message in item["conversations"]:
         role = {"human": "user", "gpt": "assistant", "system": "system"}[message["from"]]
-        pieces = re.split(r"\s*<(image|video)>\s*", message["value"].strip())
-        parts: list[str | None] = []
-        for number, piece in enumerate(pieces):
-            if number % 2:
-                if not waiting[piece]:
-                    raise ValueError(f"a place for a further {piece}")
-                shown.append(waiting[piece].pop(0))
-            parts += [None] if number % 2 else [piece] if piece else []
+        words, *rest = re.split(r"\s*<(image|video)>\s*", message["value"].strip())
+        parts: list[str | None] = [words] if words else []
+        for mark, words in zip(rest[::2], rest[1::2], strict=True):
+            kind = kinds[0] if len(kinds) == 1 else mark  # LLaVA-Video marks films, too, by <image>
+            if not waiting[kind]:
+                raise ValueError(f"a place for a further {kind}")
+            shown.append(waiting[kind].pop(0))
+            parts += [None, words] if words else [None]
         turns.append(Turn(role=role, parts=tuple(parts)))
-    if given and not shown:  # files without placeholders mean: before the first question
+    if given and not shown:  # where a file marks no place, they come before the first question
         first = next(i for i, turn in enumerate(turns) if turn.role == "user")
         turns[first] = Turn(role="user", parts=(*([None] * len(given)), *turns[first].parts))
         shown = given

@@ -85,8 +85,7 @@ def pointing(
         spoken = [s for s in sentences if _overlap_s(s, dwell, settings) >= settings.min_dwell_s]
         parts = [(_part(dwell, s, settings), is_deictic(s.text)) for s in spoken] or [(dwell.points, False)]
         # a cursor that was there when the picture came did not come for the words
-        starts_s = [s.start_s for s in spoken if dwell.start_s > since_s]
-        came = any(abs(dwell.start_s - s) <= settings.arrival_s for s in starts_s)
+        came = dwell.start_s > since_s and any(abs(dwell.start_s - s.start_s) <= settings.arrival_s for s in spoken)
         for part, pointed in parts:
             if part and (pointed or came or _moving_share(part) >= settings.min_moving_share):
                 episodes.append(_episode(part, dwell, picture, size, settings))

@@ -92,7 +92,7 @@ class _Run:
         self._frames = FrameSampler(settings)
         self._album = Album(max_images=settings.max_images, window_s=settings.window_s, keep=keep)
         self._cuts: list[float] = []
-        self._pointers = [Pointer()]
+        self._pointers: list[Pointer] = []
         self._traced: list[tuple[float, CursorTracer, tuple[float, float]]] = []
         self._rests: deque[Rest] = deque()
         self._queue: deque[Sample] = deque()
@@ -105,6 +105,7 @@ class _Run:
         self._time_s, self._step_s = 0.0, 0.0
         self._pause_s = 1 / settings.sample_fps
         self._latest: tuple[Picture, np.ndarray, Callable[[], np.ndarray]] | None = None
+        self._fine_shape: tuple[int, ...] | None = None
 
     def feed(self, picture: Picture) -> None:
         luma = reduced(picture.halved_luma(self._settings.trace_width_px), self._settings.analysis_width_px)
@@ -166,8 +167,8 @@ class _Run:
     def _drain(self, until_s: float) -> None:
         while self._queue and self._queue[0].time_s <= until_s:
             sample = self._queue.popleft()
-            if self._open is not None and self._open.fine_shape not in ((1, 1), sample.fine.shape):
-                self._resized(sample.time_s)
+            if sample.fine.shape != self._fine_shape:
+                self._resized(sample)
             while self._rests and self._rests[0].end_s <= sample.time_s - 1e-6:
                 self._close(self._rests.popleft().end_s)
             cut_s = self._cut_before(sample.time_s)
@@ -184,9 +185,10 @@ class _Run:
                 if sample.time_s - self._moving.start_s >= self._album.key_spacing_s:
                     self._stop_moving(sample.time_s)
 
-    def _resized(self, time_s: float) -> None:
-        """The film goes on in another size: what is known of the cursor is in pixels of the former."""
-        self._close(time_s)
+    def _resized(self, sample: Sample) -> None:
+        """The film begins, or goes on in another size: what is known of the cursor is in pixels of the former."""
+        self._close(sample.time_s)
+        self._fine_shape = sample.fine.shape
         self._pointers.append(Pointer())
 
     def _cut_before(self, time_s: float) -> float | None:

@@ -135,9 +135,10 @@ def drafts(
     """The template turns of one video, each family open and with options."""
     return [
         draft
-        for clip, known in [(clip, facts(clip, is_medical)) for clip in clips]
+        for clip in clips
+        for known, elsewhere in [(facts(clip, is_medical), pointed_elsewhere(clips, clip.image_id, is_medical))]
         for family in families
-        for draft in _MAKERS[family](clip, known, pointed_elsewhere(clips, clip.image_id, is_medical), balances, seed)
+        for draft in _MAKERS[family](clip, known, elsewhere, balances, seed)
     ]
 
 

@@ -57,6 +57,9 @@ def test_punctuation_does_not_mark_the_right_option():
     made = written._optioned(open_one, Reply(text="In the kidney.; In the spleen; In the lung"), 0)
     assert made.answer == "In the liver"
     assert set(made.options) == {"In the liver", "In the kidney", "In the spleen", "In the lung"}
+    wordless = dataclasses.replace(open_one, answer=".")
+    four = Reply(text="In the kidney; In the spleen; In the lung; In the liver")
+    assert written._optioned(wordless, four, 0).reason is Drop.FORM
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ def test_llava_files(tmp_path, encode):
         {"id": "one", "image": "a.png", "conversations": said("<image>\nIs it?")},
         {"id": "two", "image": ["a.png", "a.png"], "conversations": said("Compare <image> with <image>.")},
         {"id": "film", "video": "v.mp4", "conversations": said("<video>\nWhat?")},
+        {"id": "marked", "video": "v.mp4", "conversations": said("<image>\nWhat?")},
         {"id": "unmarked", "image": "a.png", "conversations": said("Is it?")},
         {"id": "text", "conversations": said("Is it?")},
         {"id": "gone", "image": "nowhere.png", "conversations": said("<image>")},
@@ -156,7 +157,7 @@ def test_llava_files(tmp_path, encode):
     found = list(sources.conversations(str(tmp_path / "f.json")))
     assert list(sources.conversations(str(tmp_path / "f.jsonl"))) == found
     kinds = {s.sample_id.split("#")[0]: s.kind if isinstance(s, Sample) else s.reason for s in found}
-    assert kinds == {"one": "image", "two": "image", "film": "video", "unmarked": "image", "text": "text",
+    assert kinds == {"one": "image", "two": "image", "film": "video", "marked": "video", "unmarked": "image", "text": "text",
                      "gone": "missing", "broken": "unreadable", "many": "malformed", "role": "malformed",
                      "none": "malformed", "both": "video", "cut": "video", "late": "malformed",
                      "clock": "malformed"}  # fmt: skip
@@ -168,7 +169,7 @@ def test_llava_files(tmp_path, encode):
     two = encode(found[1])
     text = encode._processor.tokenizer.decode(two.tokens)
     assert "Compare<|vision_start|><|image_pad|><|vision_end|>with<|vision_start|>" in text
-    unmarked = encode._processor.tokenizer.decode(encode(found[3]).tokens)
+    unmarked = encode._processor.tokenizer.decode(encode(found[4]).tokens)
     assert "<|vision_end|>Is it?" in unmarked
 
 

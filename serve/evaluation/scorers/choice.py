@@ -4,6 +4,7 @@ Standard library only: `preceptor evaluate export-lmms` copies this file, so tha
 A letter counts only where it stands as a choice: "Aortic valve ..." is not A, "A large mass" is not A, "E. coli" is not E.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -238,12 +239,15 @@ def _mentioned(text: str, texts: list[list[str]]) -> int | None:
     """The one option whose text the reply contains, not denied and not inside a longer option's text."""
     clauses = [tokens(c) for c in re.split(_CLAUSE, text)]
     said = [t for c in clauses for t in c]
-    begins = [sum(map(len, clauses[:i])) for i, c in enumerate(clauses) for _ in c]
-    ends = [begins[at] + len(c) for at, c in enumerate(c for c in clauses for _ in c)]
+    bounds = itertools.pairwise(itertools.accumulate(map(len, clauses), initial=0))
+    clause_of = [(begin, end) for begin, end in bounds for _ in range(begin, end)]
     spans = [(start, start + len(t), i) for i, t in enumerate(texts) for start in _places(said, t)]
     free = [s for s in spans if not any(o[0] <= s[0] and s[1] <= o[1] and o[1] - o[0] > s[1] - s[0] for o in spans)]
-    named = {i for start, end, i in free
-             if not _denied(said[begins[start] : start]) and not _dismissed(said[end : max(end, ends[start])])}  # fmt: skip
+    named = set()
+    for start, end, i in free:
+        begins, ends = clause_of[start]
+        if not _denied(said[begins:start]) and not _dismissed(said[end:ends]):
+            named.add(i)
     return named.pop() if len(named) == 1 else None
 
 

@@ -125,8 +125,8 @@ def test_who_comes_just_before_a_sentence_came_for_it_though_another_one_still_l
 
 def test_a_word_in_a_gap_of_the_trace_is_no_episode() -> None:
     points = [*trace(around(800, 500, 3)), *trace(around(800, 500, 3), start_s=3.85)]
-    found = episodes(points, said(3.35, 3.5))
-    assert all(e.points for e in found)
+    assert len(dwells(points, HEIGHT, SETTINGS)) == 1
+    assert episodes(points, said(3.35, 3.5)) == ()
 
 
 def test_a_cursor_that_was_there_when_the_picture_came_did_not_come_for_the_words() -> None:

@@ -147,6 +147,33 @@ def test_a_film_may_go_on_in_another_size() -> None:
     ]  # fmt: skip
 
 
+def test_a_film_that_changes_its_size_while_it_moves_knows_its_cursor_anew() -> None:
+    import cv2
+
+    size = WIDTH * 2 // 3, HEIGHT * 2 // 3
+
+    def render(time_s: float) -> np.ndarray:
+        if time_s < 8:
+            return with_cursor(picture("retina"), *cursor_at(time_s))
+        if time_s < 10:
+            return pan(time_s)
+        shown = cv2.resize(picture("immunohistochemistry"), size, interpolation=cv2.INTER_AREA)
+        return with_cursor(shown, *(2 / 3 * c for c in cursor_at(time_s)))
+
+    def pictures() -> Iterator[Rendered]:
+        for t in np.arange(0, 18, 1 / FPS):
+            image = render(float(t))
+            yield Rendered(float(t), image if t < 9 or t >= 10 else cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+    result = look(pictures(), static=True, settings=SETTINGS, keep=lambda still: str(still.start_s), until_s=18.0)
+    last = result.intervals[-1]
+    assert (last.width, last.height) == size
+    true = [(2 / 3 * x + 4.5, 2 / 3 * y + 7) for x, y in (cursor_at(p.time_s) for p in last.trace)]
+    gaps = [np.hypot(p.x - x, p.y - y) for p, (x, y) in zip(last.trace, true, strict=True)]
+    assert len(gaps) > 40
+    assert np.percentile(gaps, 95) < 2.5
+
+
 @pytest.mark.parametrize("static", [True, False])
 def test_slides_with_a_cursor(static: bool) -> None:
     result, stills = run(lecture, 30, static=static)
