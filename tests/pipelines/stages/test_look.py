@@ -9,7 +9,7 @@ from skimage import data
 
 from pipelines.config import LookSettings
 from pipelines.media import from_jpeg
-from pipelines.stages.look import LookResult, Still, look
+from pipelines.stages.look import LookResult, Still, _Run, look
 
 HEIGHT, WIDTH, FPS = 270, 480, 10
 SETTINGS = LookSettings(analysis_width_px=240)
@@ -165,8 +165,11 @@ def test_a_film_that_changes_its_size_while_it_moves_knows_its_cursor_anew() -> 
             image = render(float(t))
             yield Rendered(float(t), image if t < 9 or t >= 10 else cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
-    result = look(pictures(), static=True, settings=SETTINGS, keep=lambda still: str(still.start_s), until_s=18.0)
-    last = result.intervals[-1]
+    whole = _Run(static=True, settings=SETTINGS, keep=lambda still: str(still.start_s))
+    for shown in pictures():
+        whole.feed(shown)
+    last = whole.finish(18.0).intervals[-1]
+    assert len(whole._pointers) == 2
     assert (last.width, last.height) == size
     true = [(2 / 3 * x + 4.5, 2 / 3 * y + 7) for x, y in (cursor_at(p.time_s) for p in last.trace)]
     gaps = [np.hypot(p.x - x, p.y - y) for p, (x, y) in zip(last.trace, true, strict=True)]
