@@ -5,6 +5,7 @@ this process and nothing else. Messages are msgpack, never pickle: a taken-over 
 """
 
 import contextlib
+import functools
 import os
 import resource
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from actors.cursor_net import CursorNet
 from actors.memory import give_back
 from actors.requests import (
     AudioRequest,
@@ -97,13 +99,19 @@ def _look(request: LookRequest) -> Looked:
     ):
         pictures = _pictures(container)
         found = look(
-            pictures, static=request.static, settings=request.settings, keep=images.keep, until_s=request.until_s
-        )
+            pictures, static=request.static, settings=request.settings, keep=images.keep, net=_cursor_net(),
+            until_s=request.until_s,
+        )  # fmt: skip
         try:
             images.commit({i.image_id for i in found.intervals})
         except (OSError, pa.ArrowException) as error:  # a full disk, lost credentials: no video's fault
             raise EnvironmentFault(f"Pictures cannot be written to {request.out}: {error}") from error
     return Looked(scene_cuts_s=found.scene_cuts_s, intervals=found.intervals, frames=found.frames)
+
+
+@functools.cache
+def _cursor_net() -> CursorNet:
+    return CursorNet()
 
 
 def _pictures(container: Any) -> Iterator[media.DecodedPicture]:

@@ -8,6 +8,7 @@ from pipelines.schema import Domain
 
 DOMAINS = tuple(Domain)
 _NONMEDICAL_WORDS = frozenset({"nonmedical", "nonbiomedical", "other", "negative", "none", "background"})
+_MEDICAL_WORDS = frozenset({"medical", "biomedical", "clinical", "radiology", "relevant"})
 _SYNONYMS = {"radiograph": Domain.XRAY, "sonography": Domain.ULTRASOUND, "histology": Domain.HISTOPATHOLOGY}
 
 
@@ -31,8 +32,9 @@ def columns_of(labels: Sequence[str]) -> list[int]:
 def _domain_of(label: str) -> Domain | None:
     words = re.sub(r"x[\s_-]+ray", "xray", label.lower())
     joined = re.sub(r"[^a-z]", "", words)
-    if joined in _NONMEDICAL_WORDS or re.match(r"\s*(non|not|no)[\s_-]", words):
-        return Domain.NONMEDICAL
     by_word = {**{d.value: d for d in DOMAINS}, **_SYNONYMS}
+    denied = re.match(r"\s*(?:non|not|no)[\s_-]+(?:an?[\s_-]+)?([a-z]+)", words)
+    if joined in _NONMEDICAL_WORDS or (denied and (denied[1] in by_word or denied[1] in _MEDICAL_WORDS)):
+        return Domain.NONMEDICAL  # "non-medical image", "not a CT"; "no tumor mri" is an MRI
     found = {by_word[part] for part in re.split(r"[^a-z]+", words) if part in by_word}
     return found.pop() if len(found) == 1 else None

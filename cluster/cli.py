@@ -71,13 +71,19 @@ def retry(
     dataset: Dataset,
     reason: Annotated[str | None, typer.Option(help="Only rows that failed for this reason.")] = None,
     changed: Annotated[bool, typer.Option("--changed", help="Also videos whose source has changed since.")] = False,
+    broken: Annotated[
+        bool, typer.Option("--broken", help="Also videos whose stored pictures are damaged or gone, from their source.")
+    ] = False,
     settings: Settings = None,
 ) -> None:
     """Give failed videos another attempt, under the dataset's own configuration (only resources.* may be --set)."""
     from pipelines.retries import again, saved_config, was_screened
 
     config, screen_only = saved_config(dataset, settings or []), was_screened(dataset)
-    _run(None, dataset, config, screen_only=screen_only, retry=lambda store: again(store, reason, changed))
+    _run(
+        None, dataset, config, screen_only=screen_only,
+        retry=lambda store: again(store, reason, changed=changed, broken=broken),
+    )  # fmt: skip
 
 
 def _run(source: str | None, out: str, config: Config, *, limit: int | None = None, screen_only: bool = False,
@@ -97,8 +103,8 @@ def _run(source: str | None, out: str, config: Config, *, limit: int | None = No
         source, out, config, connect=cluster, progress=Progress(console), limit=limit, screen_only=screen_only,
         retry=retry,  # type: ignore[arg-type]
     )  # fmt: skip
-    write_report(plan.store.out)
     print_outcome(plan, result)
+    write_report(plan.store.out)
     if screen_only:
         from pipelines.screened import write_accepted
 
@@ -129,8 +135,8 @@ def export(
 
     if format != "hf":
         raise UsageError(f"There is no export format '{format}'; there is hf.")
-    export_hf(_existing(dataset), out)
-    typer.echo(f"exported to {out}")
+    count = export_hf(_existing(dataset), out)
+    typer.echo(f"exported {count} clips to {out}")
 
 
 @app.command(rich_help_panel=DATA)

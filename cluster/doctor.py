@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from pipelines.errors import EnvironmentFault
 
-SETUP = "make setup"
+SETUP = "make -B setup"
+"""-B: what `make` believes to be done is not in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ def train_frames(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Image classifier to fine-tune: a folder or a hub name.")] = None,
     workers: Annotated[str, typer.Option(help="How many, or as few as and as many as there is room for: 2-8.")] = "1",
-    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
     settings: TrainSettings = None,
 ) -> None:
     """Train the starter frame classifier's head on picture folders; with --model or --recipe, fine-tune a whole model.
@@ -74,6 +74,8 @@ def train_frames(
             raise UsageError("--set changes a whole model's fine-tuning: give --model or --recipe.")
         if "://" in out:
             raise UsageError("A head is a file on this machine: --out HEAD.npz.")
+        if csvs := [str(d) for d in data if d.suffix.lower() == ".csv"]:
+            raise UsageError(f"The head learns from folders; {csvs[0]} is for a whole model: give --model or --recipe.")
         _train_head(data, Path(out), seed or 0, count)
         return
     from train.frame_tuning import run

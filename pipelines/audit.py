@@ -66,7 +66,7 @@ class Audit:
             ("requested but not committed (run the same command again)", self.missing),
             ("committed more than once", self.duplicates),
             ("committed but not in the manifest", self.unknown),
-            ("broken pictures", self.broken_images),
+            ("broken pictures (`preceptor retry DIR --broken` makes them anew)", self.broken_images),
             ("episodes or links without their picture or episode", self.broken_links),
             ("pictures of videos without a row", self.unexplained_orphans),
             ("unreadable files", self.unreadable),
@@ -96,10 +96,15 @@ class Audit:
             yield "every input is accounted for, every row is there once, every picture matches its id"
 
 
+def printable(text: str) -> str:
+    """A stranger's words for a terminal: what would move its cursor, or begin a line of its own, is shown as written."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
 def _some(ids: Iterable[str]) -> str:
     names = list(ids)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(n if n.isprintable() else ascii(n) for n in names[:_SHOWN]) + more
+    return ", ".join(map(printable, names[:_SHOWN])) + more
 
 
 def audit(out: str) -> Audit:
@@ -134,7 +139,7 @@ def audit(out: str) -> Audit:
                 for clip in video.clips:
                     unlinked += (f"{clip.clip_id}: {wrong}" for wrong in _wrong_indices(clip))
                     count.update(clips=1, pointing=int(bool(clip.episodes)), linked=int(bool(clip.links)))
-                whole.add(video, _check_images(out, video, broken))
+                whole.add(video, check_images(out, video, broken))
                 turns.add(video.video_id, video.row_id, video.status, video.clips)
         except UsageError as error:
             unreadable[path] = str(error)
@@ -164,7 +169,7 @@ def audit(out: str) -> Audit:
     )
 
 
-def _check_images(out: str, video: Video, broken: list[str]) -> frozenset[str]:
+def check_images(out: str, video: Video, broken: list[str]) -> frozenset[str]:
     """The ids of the video's stored pictures; what is wrong with them is added to `broken`."""
     stored: set[str] = set()
     try:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from actors import frame_classifier, text_engine, transcriber
+from actors import cursor_net, frame_classifier, text_engine, transcriber
 from actors.frame_stages import LookClassifier, ScreenClassifier
 from actors.looker import Looker
 from actors.screener import Screener
@@ -33,7 +33,7 @@ from pipelines.stage import Stage, apply, faults_as_raised, start_ledger
 from pipelines.stages import prompts
 from pipelines.store import Store, now
 
-CODE_VERSIONS = {"screen": 4, "classify": 3, "look": 7, "listen": 3, "write": 5}
+CODE_VERSIONS = {"screen": 4, "classify": 3, "look": 9, "listen": 3, "write": 5}
 """Raised when a stage's code changes its rows: part of the fingerprint."""
 
 
@@ -71,7 +71,7 @@ def stages(config: Config, out: str) -> list[Stage]:
             kwargs={
                 "config": config,
                 "threads": pools.write.threads,
-                "admission": f"{out}/admission",
+                "admission": Store(out).uri("admission"),
                 "key": text_engine.Key.of_this_process(),
             },
         ),
@@ -99,6 +99,7 @@ def settings_of(config: Config, *, screen_only: bool = False) -> dict[str, str]:
     settings["weights.classifier"] = frame_classifier.weights_hash(config.classifier)
     if screen_only:
         return settings | {"pass": "screen"}
+    settings["weights.cursor_net"] = cursor_net.weights_hash()
     settings["weights.transcriber"] = transcriber.weights_hash(config.transcript)
     settings["weights.text"] = text_engine.weights_hash(config.text)
     settings["prompts"] = prompts.fingerprint()

@@ -46,26 +46,26 @@ def small_picture(data: bytes, edge: int = MAX_EDGE_PX) -> str | None:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def stride(trace: Sequence[TracePoint], limit: int) -> int:
-    """Every how many-th sample leaves at most `limit`."""
-    return max(1, -(-len(trace) // limit))
+def runs(trace: Sequence[TracePoint], limit: int = MAX_TRACE_POINTS) -> list[list[TracePoint]]:
+    """The trace's stretches without a break, each thinned from its first sample to its last: about `limit` samples in all.
+
+    Of more than half as many stretches those with the most samples are kept.
+    """
+    breaks = [i for i, (a, b) in enumerate(itertools.pairwise(trace), 1) if b.time_s - a.time_s > TRACE_BREAK_S]
+    parts = [trace[a:b] for a, b in itertools.pairwise((0, *breaks, len(trace))) if b > a]
+    if len(parts) > limit // 2:
+        longest = sorted(parts, key=len, reverse=True)[: limit // 2]
+        parts = sorted(longest, key=lambda part: part[0].time_s)
+    step = max(1, -(-sum(map(len, parts)) // limit))
+    return [[*part[: len(part) - 1 : step], part[-1]] for part in parts]
 
 
-def thinned(trace: Sequence[TracePoint], limit: int) -> Sequence[TracePoint]:
-    """Samples from end to end, evenly taken, at most `limit`."""
-    return trace[:: stride(trace, limit)]
-
-
-def trace_segments(
-    trace: Sequence[TracePoint], span: tuple[float, float], limit: int = MAX_TRACE_POINTS
-) -> tuple[Segment, ...]:
-    """Lines between successive samples, blue at the span's beginning and red at its end; long traces are thinned."""
-    points = thinned(trace, limit)
-    step_s = TRACE_BREAK_S * stride(trace, limit)
+def trace_segments(thinned: Sequence[Sequence[TracePoint]], span: tuple[float, float]) -> tuple[Segment, ...]:
+    """Lines between successive samples of each of the `runs`, blue at the span's beginning and red at its end."""
     return tuple(
         Segment(
             x0=round(a.x, 1), y0=round(a.y, 1), x1=round(b.x, 1), y1=round(b.y, 1), colour=time_colour(a.time_s, *span)
         )
-        for a, b in itertools.pairwise(points)
-        if b.time_s - a.time_s <= step_s
+        for run in thinned
+        for a, b in itertools.pairwise(run)
     )  # fmt: skip

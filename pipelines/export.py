@@ -8,18 +8,18 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import jinja2
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines import dataset
 from pipelines.arrow import arrow_schema, arrow_table
-from pipelines.audit import text_quality
+from pipelines.card import card
 from pipelines.errors import UsageError
 from pipelines.media import public_uri
+from pipelines.retries import was_screened
 from pipelines.schema import (
-    SCHEMA_VERSION,
     Box,
     Clip,
     Domain,
@@ -61,6 +61,7 @@ class Provenance:
     medical_text_prompt: str | None
     roi_text_model: str | None
     roi_text_prompt: str | None
+    relevant_decided_by: str | None
     modality_decided_by: str | None
     region_decided_by: str | None
 
@@ -92,7 +93,14 @@ class Example:
     caption_support: float | None
     """Share of the model text's content words that the transcript contains."""
     medical_text: str | None
+    medical_text_source: str | None
+    """As `caption_source`: `transcript` where it is the transcript's own sentences."""
+    medical_text_support: float | None
     roi_text: str | None
+    roi_text_source: str | None
+    roi_text_support: float | None
+    relevant: str | None
+    """`relevant` or `irrelevant`, by the published definition; clips that are not are kept out of training."""
     raw_text: str
     """The transcript as heard."""
     corrected_text: str | None
@@ -120,10 +128,13 @@ COLUMNS = arrow_schema(Example)
 def example(video: Video, clip: Clip, picture: Image | None) -> Example:
     """The row of one clip."""
 
-    def made(text: ModelText | None) -> tuple[str | None, str | None]:
-        return (text.model, text.prompt) if text else (None, None)
+    told: dict[str, ModelText | None] = {name: getattr(clip, name) for name in ("caption", "medical_text", "roi_text")}
+    texts = {name: text if text and text.text is not None else None for name, text in told.items()}
 
-    texts = {name: made(getattr(clip, name)) for name in ("caption", "medical_text", "roi_text")}
+    def of(part: str, suffix: str = "") -> dict[str, Any]:
+        """That part of each text, by the name of its column."""
+        return {f"{name}{suffix}": getattr(text, part) if text else None for name, text in texts.items()}
+
     return Example(
         clip_id=clip.clip_id,
         video_id=video.video_id,
@@ -137,11 +148,10 @@ def example(video: Video, clip: Clip, picture: Image | None) -> Example:
         domain=clip.domain,
         modality=clip.modality.value if clip.modality else None,
         region=clip.region.value if clip.region else None,
-        caption=clip.caption.text if clip.caption else None,
-        caption_source=clip.caption.source if clip.caption else None,
-        caption_support=clip.caption.support if clip.caption else None,
-        medical_text=clip.medical_text.text if clip.medical_text else None,
-        roi_text=clip.roi_text.text if clip.roi_text else None,
+        **of("text"),
+        **of("source", "_source"),
+        **of("support", "_support"),
+        relevant=clip.relevant.value if clip.relevant else None,
         raw_text=clip.raw_text,
         corrected_text=clip.corrected_text,
         trace=clip.trace,
@@ -154,10 +164,11 @@ def example(video: Video, clip: Clip, picture: Image | None) -> Example:
             transcriber=video.transcriber,
             segmenter=clip.segmenter,
             image_method=clip.image_method,
+            relevant_decided_by=clip.relevant.decided_by if clip.relevant else None,
             modality_decided_by=clip.modality.decided_by if clip.modality else None,
             region_decided_by=clip.region.decided_by if clip.region else None,
-            **{f"{name}_model": model for name, (model, _) in texts.items()},
-            **{f"{name}_prompt": prompt for name, (_, prompt) in texts.items()},
+            **of("model", "_model"),
+            **of("prompt", "_prompt"),
         ),
         extra=video.extra,
         fingerprint=video.fingerprint,
@@ -184,11 +195,13 @@ def export_hf(out: str, target: str | Path, *, shard_bytes: int = SHARD_BYTES) -
     The folder loads with `datasets.load_dataset(target)`: one split `train`, shards of about `shard_bytes`.
 
     Raises:
-        UsageError: `target` exists and is not empty, or `out` is no sound dataset.
+        UsageError: `target` exists and is not empty, or `out` is no sound dataset, or one that was only screened.
     """
     if "://" in str(target):
         raise UsageError(f"An export is written to a local folder, not to {target}.")
-    target = Path(target).absolute()
+    if was_screened(out):
+        raise UsageError(f"{out} holds only the screen's verdicts; `preceptor curate` makes the clips.")
+    target = Path(target).resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} exists and is not empty; choose another target.")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -268,27 +281,3 @@ def _size(row: Example) -> int:
     said = sum(len(t or "") for t in texts) + sum(len(link.text) for link in row.links)
     nested = 32 * len(row.trace) + 128 * len(row.pictures) + 64 * (len(row.episodes) + len(row.links))
     return (len(row.image.bytes) if row.image else 0) + said + nested + 512
-
-
-def card(out: str) -> str:
-    """The dataset card: what the clips are, how they were made, how far they can be trusted."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipelines", "templates"),
-        autoescape=jinja2.select_autoescape(["html.j2"]),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["code"] = _code
-    return environment.get_template("card.md.j2").render(
-        made_by=dataset.settings(out),
-        funnel=dataset.funnel(out),
-        texts=text_quality(v for v in dataset.rows(out, _READ) if v.status is Status.OK),
-        schema_version=SCHEMA_VERSION,
-    )
-
-
-def _code(text: object) -> str:
-    """`text` as Markdown code that cannot end its cell, its line or its backticks."""
-    return "`" + " ".join(str(text).replace("`", "'").replace("|", "/").split()) + "`"

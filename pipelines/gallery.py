@@ -3,7 +3,6 @@
 All is bounded: pictures are made small, paths are thinned, and of many pictures, episodes or sentences some are shown.
 """
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +10,14 @@ from typing import Any
 from pipelines.drawing import (
     MAX_EDGE_PX,
     MAX_TRACE_POINTS,
-    TRACE_BREAK_S,
     Segment,
+    runs,
     small_picture,
-    stride,
-    thinned,
     time_colour,
     trace_segments,
 )
 from pipelines.schema import Clip, Image, Link, TextKind, Trace, TracePoint
-from pipelines.truth import Truth
+from pipelines.truth import Run, Truth
 
 THUMB_EDGE_PX = 200
 MAX_THUMB_POINTS = 60
@@ -80,10 +77,9 @@ class View:
     episodes: tuple[ShownEpisode, ...]
     truth: tuple[str, ...]
     """The cursor's true path as SVG polylines; empty where it is not known."""
-    trace: tuple[tuple[float, float, float], ...]
-    """Time and place for the player, which joins samples at most `gap_s` apart."""
-    true_trace: tuple[tuple[float, float, float], ...]
-    gap_s: float
+    trace: tuple[Run, ...]
+    """Time and place for the player."""
+    true_trace: tuple[Run, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +119,7 @@ class ShownClip:
             "start": self.clip.start_s,
             "end": self.clip.end_s,
             "views": [
-                {"trace": v.trace, "truth": v.true_trace, "gap": v.gap_s, "spans": _spans(v.bars)}
+                {"trace": v.trace, "truth": v.true_trace, "spans": _spans(v.bars)}
                 for v in (self.main, *self.others)
             ],
             "episodes": {e.index: _spans([e.bar])[0] for e in self.episodes},
@@ -193,10 +189,11 @@ def _view(
         if i < len(chosen.traces) and not again:
             trace += chosen.traces[i].between(clip.start_s, clip.end_s)
     trace.sort(key=lambda p: p.time_s)
-    segments = trace_segments(trace, (clip.start_s, clip.end_s), points)
+    thinned = runs(trace, points)
+    segments = trace_segments(thinned, (clip.start_s, clip.end_s))
     stored = pictures.get(image_id) if image_id is not None else None
     picture = small_picture(stored.data, edge) if stored else None
-    note = "the picture is not stored" if stored is None else "the picture cannot be decoded"
+    note = "the picture is not stored, or its file is damaged" if stored is None else "the picture cannot be decoded"
     size = (stored.width, stored.height) if stored else (clip.image_width or 1, clip.image_height or 1)
     shown = [(max(a, clip.start_s), min(b, clip.end_s)) for a, b in spans]
     true_runs = truth.paths(shown, size, chosen.size, points) if truth else ()
@@ -211,9 +208,8 @@ def _view(
         shadow="".join(f"M{s.x0} {s.y0}L{s.x1} {s.y1}" for s in segments),
         episodes=tuple(e for i, e in episodes if i in showings),
         truth=tuple(" ".join(f"{x},{y}" for _, x, y in run) for run in true_runs),
-        trace=tuple((round(p.time_s, 2), round(p.x, 1), round(p.y, 1)) for p in thinned(trace, points)),
-        true_trace=tuple(itertools.chain.from_iterable(true_runs)),
-        gap_s=TRACE_BREAK_S * stride(trace, points),
+        trace=tuple(tuple((round(p.time_s, 2), round(p.x, 1), round(p.y, 1)) for p in run) for run in thinned),
+        true_trace=true_runs,
     )
 
 

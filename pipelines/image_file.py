@@ -7,11 +7,13 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from pipelines.arrow import arrow_table
-from pipelines.media import to_jpeg
+from pipelines.errors import UsageError
+from pipelines.media import public_uri, to_jpeg
 from pipelines.schema import Image
 
 
@@ -27,9 +29,16 @@ class Still(Protocol):
 
 
 def filesystem(uri: str) -> tuple[Any, str]:
-    """The file system that holds `uri` (local path, `s3://` ...) and the path in it."""
+    """The file system that holds `uri` (local path, `s3://` ...) and the path in it.
+
+    Raises:
+        UsageError: it is no address of one.
+    """
     if "://" in uri:
-        return pafs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
+        try:
+            return pafs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
+        except pa.ArrowInvalid as error:
+            raise UsageError(f"'{public_uri(uri)}' cannot be used: {str(error).splitlines()[0]}.") from error
     return pafs.LocalFileSystem(), os.path.abspath(uri)
 
 

@@ -14,6 +14,7 @@ from actors.admission import MIN_ACCURACY, WRITING, Admission, known_admission
 from actors.instructor import admission_folder, may_write
 from actors.text_engine import engine_name
 from pipelines import instruct_file
+from pipelines.audit import printable
 from pipelines.errors import UsageError
 from pipelines.instruct import Outcome
 from pipelines.instruct_config import InstructConfig
@@ -93,7 +94,7 @@ def print_summary(out: str, config: InstructConfig, outcome: Outcome) -> None:
     lines = [
         said_of_model(config, known_admission(engine_name(config.text), admission_folder(out), WRITING)),
         f"{done} of {outcome.videos} videos have their turns, {outcome.done_before} of them from before.",
-        *(f"FAILED {video_id}: {why}" for video_id, why in outcome.failed),
+        *(f"FAILED {printable(video_id)}: {printable(why)}" for video_id, why in outcome.failed),
         f"turns:   {Store(out).uri(instruct_file.FOLDER)}",
         f"dropped: {Store(out).uri(instruct_file.FOLDER, instruct_file.DROPPED)}",
     ]

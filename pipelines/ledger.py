@@ -119,3 +119,12 @@ def ask(handle: Any, method: str, *arguments: Any) -> Any:
     import ray
 
     return ray.get(getattr(handle, method).remote(*arguments))
+
+
+def beside_driver(kind: type) -> Any:
+    """An actor of that class on the driver's node: it must outlive every worker node."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(kind).options(num_cpus=0, scheduling_strategy=here).remote()

@@ -93,7 +93,7 @@ def rotation(frame: Any) -> int:
         return 0
 
 
-_RED_WEIGHT = 0.75
+RED_WEIGHT = 0.75
 
 
 class DecodedPicture:
@@ -135,7 +135,7 @@ class DecodedPicture:
         red = upright(rows[: plane.height, : plane.width], self.rotation_deg)
         if red.shape != luma.shape:
             red = cv2.resize(red, luma.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        return np.asarray(cv2.addWeighted(luma, 1.0, red, -_RED_WEIGHT, 128 * _RED_WEIGHT))
+        return np.asarray(cv2.addWeighted(luma, 1.0, red, -RED_WEIGHT, 128 * RED_WEIGHT))
 
     def rgb(self) -> np.ndarray:
         """(H, W, 3) uint8, full size."""

@@ -16,6 +16,9 @@ from typing import Any
 from pipelines.errors import RowError
 from pipelines.schema import Reason
 
+_PLAIN = {"Accept-Encoding": "identity"}
+"""The bytes as they are: a server that packs what it sends would give no video."""
+
 
 def _network_faults() -> tuple[type[Exception], ...]:
     import botocore.exceptions
@@ -98,7 +101,7 @@ def remote_file(uri: str) -> Iterator[_File]:
             stream = smart_open.open(uri, "rb", compression="disable")
         else:  # a server that cannot rewind: its file is copied to a temporary one, which vanishes with this process
             stream = tempfile.TemporaryFile()  # noqa: SIM115 closed by _watched
-            with requests.get(uri, stream=True, timeout=30) as reply:
+            with requests.get(uri, headers=_PLAIN, stream=True, timeout=30) as reply:
                 reply.raise_for_status()
                 shutil.copyfileobj(reply.raw, stream)
             stream.seek(0)
@@ -119,16 +122,25 @@ def _watched(stream: Any, file: _File) -> Iterator[_File]:
 
 
 def _unreachable(error: Exception) -> RowError:
-    words = words_of(error)
-    gone = any(sign in words for sign in ("404", "NoSuchKey", "NoSuchBucket", "does not exist"))
-    return RowError(Reason.MISSING if gone else Reason.UNREACHABLE, words)
+    return RowError(Reason.MISSING if _is_gone(error) else Reason.UNREACHABLE, words_of(error))
+
+
+def _is_gone(error: BaseException | None) -> bool:
+    """Whether the server, or S3, says that there is no such thing: by its code, for its words name the address too."""
+    while error is not None:
+        reply = getattr(error, "response", None)
+        code = reply.get("Error", {}).get("Code") if isinstance(reply, dict) else getattr(reply, "status_code", None)
+        if str(code) in ("404", "410", "NoSuchKey", "NoSuchBucket"):
+            return True
+        error = getattr(error, "backend_error", None) or error.__cause__
+    return False
 
 
 def _gives_ranges(uri: str) -> bool:
     """Asked with GET, because an address signed for GET refuses HEAD."""
     import requests
 
-    with requests.get(uri, headers={"Range": "bytes=0-0"}, stream=True, timeout=30) as reply:
+    with requests.get(uri, headers={**_PLAIN, "Range": "bytes=0-0"}, stream=True, timeout=30) as reply:
         if reply.status_code != requests.codes.requested_range_not_satisfiable:  # an empty file
             reply.raise_for_status()
         return reply.status_code == requests.codes.partial_content

@@ -24,6 +24,7 @@ import markupsafe
 from pipelines import dataset
 from pipelines.audit import text_quality
 from pipelines.dataset import Funnel
+from pipelines.errors import UsageError
 from pipelines.gallery import Chosen, ShownClip, shown_clip
 from pipelines.progress import span
 from pipelines.schema import SCHEMA_VERSION, Clip, Image, Reason, Status, Trace, Video
@@ -134,7 +135,12 @@ def write_report(out: str, path: str | Path | None = None, *, max_clips: int = 6
     """Write the report of the dataset at `out` to the file or address `path`, as one page without any outside resource.
 
     Without a path it is `report.html` of the dataset, wherever that lies.
+
+    Raises:
+        UsageError: there is no dataset, or `path` is a folder.
     """
+    if path is not None:
+        _check_target(path)
     made_by, funnel = dataset.settings(out), dataset.funnel(out)
     gathered = _Gathered(max_clips)
     texts = text_quality(gathered.passing(dataset.rows(out, _COLUMNS)))
@@ -157,6 +163,11 @@ def write_report(out: str, path: str | Path | None = None, *, max_clips: int = 6
     )
     folder, name = (out, "report.html") if path is None else os.path.split(path)
     Store(folder or ".").write(page.encode(), name)
+
+
+def _check_target(path: str | Path) -> None:
+    if not os.path.basename(path) or os.path.isdir(path):
+        raise UsageError(f"{path} is a folder; name the page's file.")
 
 
 def environment() -> jinja2.Environment:
@@ -224,6 +235,14 @@ def _stages(seconds: dict[str, list[float]]) -> list[StageShare]:
     ]
 
 
+def _readable(out: str, video_id: str) -> dict[str, Image]:
+    """The video's pictures; none where their file is damaged: the audit names it, the page says so where they would be."""
+    try:
+        return dataset.images(out, video_id)
+    except UsageError:
+        return {}
+
+
 def shown_clips(out: str, chosen: Iterable[Chosen]) -> list[ShownClip]:
     """The clips by video and time; each video's pictures, and what is known of its cursor, are read once."""
     shown: list[ShownClip] = []
@@ -233,6 +252,6 @@ def shown_clips(out: str, chosen: Iterable[Chosen]) -> list[ShownClip]:
         truth: Truth | None = None
         for one in clips:
             if pictures is None and one.clip.image_id is not None:
-                pictures, truth = dataset.images(out, video_id), read_truth(one.uri)
+                pictures, truth = _readable(out, video_id), read_truth(one.uri)
             shown.append(shown_clip(one, pictures or {}, truth))
     return shown

@@ -3,9 +3,10 @@
 import msgspec
 
 from pipelines import dataset
+from pipelines.audit import check_images
 from pipelines.config import Config
 from pipelines.errors import UsageError
-from pipelines.schema import Reason, Status
+from pipelines.schema import Reason, Status, Video
 from pipelines.settings import with_settings
 from pipelines.sources import Input, content_id, is_same_source
 from pipelines.store import Store, manifest_row
@@ -29,28 +30,37 @@ def was_screened(out: str) -> bool:
     return dataset.settings(out).settings.get("pass") == "screen"
 
 
-def again(store: Store, reason: str | None, changed: bool) -> int:
-    """Ask for another attempt at failed rows (of `reason`), and at changed sources; returns how many.
+def again(store: Store, reason: str | None, *, changed: bool = False, broken: bool = False) -> int:
+    """Ask for another attempt at failed rows (of `reason`), changed sources, and rows of broken pictures; returns how many.
 
     Raises:
-        UsageError: an unknown reason.
+        UsageError: an unknown reason, or one that is a decision and no fault.
     """
-    if reason is not None and reason not in tuple(Reason):
-        raise UsageError(f"There is no reason '{reason}'; there are {', '.join(Reason)}.")
+    faults = [r for r in Reason if r.status is Status.FAILED]
+    if reason is not None and reason not in faults:
+        what = "is a decision, not a fault" if reason in tuple(Reason) else "does not exist"
+        raise UsageError(f"The reason '{reason}' {what}; faults are {', '.join(faults)}.")
     manifest = store.manifest()
     newest = {r["video_id"]: r for r in sorted(manifest, key=lambda r: r["attempt"])}
     added = []
-    for video in dataset.rows(store.out, ("status", "reason", "content_id")):
+    for video in dataset.rows(store.out) if broken else dataset.rows(store.out, ("status", "reason", "content_id")):
         asked = newest.get(video.video_id)
         if asked is None or asked["attempt"] != video.attempt:
             continue  # a later attempt is already pending
         failed = video.status is Status.FAILED and (reason is None or video.reason == reason)
-        if not failed and not changed:
+        wanted = failed or (broken and _is_broken(store.out, video))
+        if not wanted and not changed:
             continue
         current = content_id(asked["uri"])
         differs = not is_same_source((asked["uri"], current), (video.uri, video.content_id))
-        if failed or (changed and differs):
+        if wanted or differs:
             item = Input(video_id=video.video_id, uri=asked["uri"], extra=asked["extra"], content_id=current)
             added.append(manifest_row(item, video.attempt + 1))
     store.save_manifest([*manifest, *added])
     return len(added)
+
+
+def _is_broken(out: str, video: Video) -> bool:
+    found: list[str] = []
+    check_images(out, video, found)
+    return bool(found)

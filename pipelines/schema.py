@@ -89,7 +89,7 @@ class StableInterval:
     end_s: float
     image_id: str
     method: str
-    """`median` of the resting frames, or `key_frame` where nothing rests."""
+    """`median` of the resting frames, or `key_frame` where nothing rests long enough; the trace is of what rests."""
     width: int
     height: int
     trace: Trace = Trace()

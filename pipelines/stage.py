@@ -17,11 +17,10 @@ from typing import Any
 import ray
 import ray.data
 import ray.exceptions
-import ray.util.scheduling_strategies
 
 from pipelines.errors import EnvironmentFault, RowError, UsageError
 from pipelines.job import Job, pack, unpack
-from pipelines.ledger import Ledger, ask
+from pipelines.ledger import Ledger, ask, beside_driver
 from pipelines.resources import Pool
 from pipelines.schema import Reason, StageTime
 
@@ -173,7 +172,5 @@ def faults_as_raised(ledger: Any) -> Iterator[None]:
 
 
 def start_ledger() -> Any:
-    """The run's ledger, beside the driver: it must outlive every worker node."""
-    here = ray.get_runtime_context().get_node_id()
-    strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
-    return ray.remote(Ledger).options(num_cpus=0, scheduling_strategy=strategy).remote()
+    """The run's ledger."""
+    return beside_driver(Ledger)

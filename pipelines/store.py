@@ -37,12 +37,12 @@ class Store:
     """`OUT`: local folder or `s3://` address."""
 
     def __init__(self, out: str) -> None:
-        self.out = out if "://" in out else os.path.abspath(out)
+        self.out = out.rstrip("/") if "://" in out else os.path.abspath(out)
         self.fs, self.root = filesystem(self.out)
 
     def uri(self, *parts: str) -> str:
         """The address of something in the folder."""
-        return "/".join([self.out.rstrip("/"), *parts])
+        return "/".join([self.out, *parts])
 
     def path(self, *parts: str) -> str:
         """The same, as the file system wants it."""

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.audit import Audit
+from pipelines.audit import Audit, printable
 from pipelines.curate import Plan
 from pipelines.dataset import rows
 from pipelines.media import public_uri
@@ -25,10 +25,11 @@ def print_outcome(plan: Plan, result: Audit) -> None:
         if shown < MOST_ROWS:
             minutes = f"{video.probe.duration_s / 60:.1f}" if video.probe and video.probe.duration_s else ""
             table.add_row(
-                Text(public_uri(video.uri).rsplit("/", 1)[-1]),  # names and details are strangers' words, not markup
+                # names and details are strangers' words: neither markup nor a terminal's commands
+                Text(printable(public_uri(video.uri).rsplit("/", 1)[-1])),
                 str(video.status),
                 str(video.reason or ""),
-                Text(video.detail or ""),
+                Text(printable(video.detail or "")),
                 minutes,
                 str(video.domain or ""),
                 str(len(video.clips) or ""),
@@ -39,7 +40,7 @@ def print_outcome(plan: Plan, result: Audit) -> None:
         console.print(f"... and {shown - MOST_ROWS} more, in the report")
     if plan.changed:
         console.print(
-            f"{len(plan.changed)} sources have changed since they were curated (first: {plan.changed[0]}); "
+            f"{len(plan.changed)} sources have changed since they were curated (first: {printable(plan.changed[0])}); "
             f"`preceptor retry {plan.store.out} --changed` does them again.",
             markup=False,
         )

@@ -5,10 +5,11 @@ Requests are refused in the order of what refusing costs: draining, key, rate, r
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
@@ -16,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from pipelines.errors import EnvironmentFault
 from serve.config import ServeConfig
@@ -168,10 +170,9 @@ class Gateway:
             with contextlib.suppress(StopAsyncIteration):
                 await anext(lines)  # lets the backend finish its accounts
             return Response(first, media_type="application/json")
-        return StreamingResponse(self._events(first, lines, deadline.when()), media_type="text/event-stream",
-                                 headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})  # fmt: skip
+        return _Stream(self._events(first, lines, deadline.when()), functools.partial(self._ended, lines))
 
-    async def _events(self, first: str, lines: AsyncGenerator[str, None], until: float | None) -> AsyncIterator[str]:
+    async def _events(self, first: str, lines: AsyncGenerator[str, None], until: float | None) -> AsyncGenerator[str, None]:
         try:
             async with asyncio.timeout_at(until):
                 yield first
@@ -181,9 +182,10 @@ class Gateway:
             yield self._too_late().event()
         except ApiError as error:
             yield error.event()
-        finally:
-            self.running -= 1
-            await lines.aclose()
+
+    async def _ended(self, lines: AsyncGenerator[str, None]) -> None:
+        self.running -= 1
+        await lines.aclose()
 
     async def _body(self, request: Request) -> bytes:
         limits = self._config.limits
@@ -206,6 +208,22 @@ class Gateway:
         except TimeoutError as error:
             raise ApiError(408, f"The body did not arrive within {limits.body_timeout_s:g} s.") from error
         return bytes(body)
+
+
+class _Stream(StreamingResponse):
+    """Events; `ended` is called once, however they end: also when a client goes that reads slowly, or never began to."""
+
+    def __init__(self, events: AsyncGenerator[str, None], ended: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(events, media_type="text/event-stream",
+                         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})  # fmt: skip
+        self._events, self._ended = events, ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._events.aclose()
+            await self._ended()
 
 
 def _is_loopback(host: str) -> bool:

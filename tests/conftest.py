@@ -22,6 +22,7 @@ hypothesis.settings.load_profile("repeatable")
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 lets the tests beside a cluster starve its actors for minutes
 
 
 @dataclass(frozen=True)

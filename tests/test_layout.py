@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pipelines", "actors", "train", "serve", "cluster")
 SOURCES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))
 
-ENTRY = ("pipelines.curate", "pipelines.export", "pipelines.summary", "pipelines.retries", "pipelines.screened",
-         "pipelines.report", "pipelines.audit", "pipelines.dataset", "pipelines.progress", "pipelines.stage",
-         "pipelines.ledger", "pipelines.store", "pipelines.instructed", "pipelines.instruct",
+ENTRY = ("pipelines.curate", "pipelines.export", "pipelines.card", "pipelines.summary", "pipelines.retries",
+         "pipelines.screened", "pipelines.report", "pipelines.audit", "pipelines.dataset", "pipelines.progress",
+         "pipelines.stage", "pipelines.ledger", "pipelines.store", "pipelines.instructed", "pipelines.instruct",
          "pipelines.instruct_summary", "pipelines.instruct_audit")  # fmt: skip
 
 

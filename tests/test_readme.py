@@ -61,7 +61,12 @@ def test_preceptor_commands_parse(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in COMMANDS if c.split()[1] in ("audit", "report", "export", "settings", "doctor", "models")]
+    "command",
+    [
+        pytest.param(c, marks=[pytest.mark.long] if c == "preceptor doctor" else [])  # which starts Ray
+        for c in COMMANDS
+        if c.split()[1] in ("audit", "report", "export", "settings", "doctor", "models")
+    ],
 )
 def test_preceptor_commands_that_need_no_videos_run(command: str, tmp_path: Path) -> None:
     """`curate`, `screen` and `retry` run in test_demo, `vocabulary build` in its own test; training only as a function."""

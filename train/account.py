@@ -86,7 +86,7 @@ class Job:
     def name(self, ref: Ref) -> str:
         """A sample's name in the log."""
         stream = self.streams[ref.stream]
-        return f"{stream.source}.{stream.kind}:{ref.row}"
+        return f"{stream.name}:{ref.row}"
 
 
 def check(key: str, refs: tuple[Ref, ...]) -> float:
@@ -102,7 +102,7 @@ class Account:
     """What a step took and cost, summed over the workers, and checked against the plan."""
 
     def __init__(self, job: Planned, workers: int, device: Any, found: Means) -> None:
-        self._job, self._workers, self._device = job, workers, device
+        self._job, self._workers, self._device, self._gpu = job, workers, device, found.gpu
         self._peak = peak_flops(found.device)
         self._last = time.monotonic()
 
@@ -161,16 +161,18 @@ class Account:
             digest=state.digest,
             seconds=self._seconds,
             workers=self._workers,
-            memory_gb=_memory_gb(),
+            memory_gb=_memory_gb(self._gpu),
             packing=self._all_tokens / (len(chunk) * self._job.plan.max_tokens),
             mfu=used / self._peak if self._peak else None,
         )
 
 
-def _memory_gb() -> float:
-    import psutil
+def _memory_gb(gpu: bool) -> float:
+    """The peak so far: of the GPU, else of the process."""
+    import resource
+
     import torch
 
-    if torch.cuda.is_available():
+    if gpu:
         return float(torch.cuda.max_memory_allocated()) / 1e9
-    return float(psutil.Process().memory_info().rss) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

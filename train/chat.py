@@ -25,6 +25,7 @@ class Document:
 
     sample_id: str
     kind: str
+    task: str
     tokens: tuple[int, ...]
     media: tuple[Media, ...]
     length: int
@@ -98,8 +99,8 @@ class Encoder:
         if length > self._max_tokens:
             return out("too_long", f"{length} tokens")
         targets = int((labels(np.array(tokens), self.marks) >= 0).sum())
-        return Document(sample_id=sample.sample_id, kind=sample.kind, tokens=tokens, media=media, length=length,
-                        targets=targets)  # fmt: skip
+        return Document(sample_id=sample.sample_id, kind=sample.kind, task=sample.task, tokens=tokens, media=media,
+                        length=length, targets=targets)  # fmt: skip
 
     def _tokens(self, sample: Sample) -> tuple[int, ...]:
         waiting = list(sample.media)

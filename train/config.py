@@ -12,6 +12,7 @@ from pipelines.split import HELD_OUT_SHARE
 PATCH_PX = 28
 """Side of what one visual token covers: two patches of 14."""
 KINDS = ("text", "image", "video")
+TASKS = ("caption", "question", "conversation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,8 @@ class Stage(Pace):
 
     kinds: tuple[str, ...] = KINDS
     """Samples with these media."""
+    tasks: tuple[str, ...] = TASKS
+    """Samples of these tasks: captions of a curated dataset's clips, questions about them, the items of LLaVA files."""
     rates: Rates = Rates(vision=1e-5, projector=1e-5, language=1e-5)
     lora: LoraSettings = LoraSettings()
     weights: dict[str, float] = field(default_factory=dict)
@@ -147,6 +150,10 @@ class Stage(Pace):
             raise UsageError("A stage's kinds must name at least one of text, image, video.")
         for kind in self.kinds:
             one_of("kinds", kind, KINDS)
+        if not self.tasks:
+            raise UsageError("A stage's tasks must name at least one of caption, question, conversation.")
+        for task in self.tasks:
+            one_of("tasks", task, TASKS)
         for name, weight in self.weights.items():
             at_least(f"weights.{name}", weight, 0)
         if self.lora.rank and (self.rates.language <= 0 or self.rates.embeddings > 0):
@@ -208,6 +215,7 @@ class TrainConfig:
     run: RunSettings = RunSettings()
 
     def __post_init__(self) -> None:
+        at_least("seed", self.seed, 0)
         if not any(stage.epochs for stage in self.stages.values()):
             raise UsageError("At least one stage must have epochs above 0.")
         for name in self.stages:

@@ -5,13 +5,17 @@ from typing import Any
 from train.batch import Batch
 from train.parts import part
 
-PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "A10G": 70e12, "B200": 2250e12}
+PEAK_FLOPS = {
+    "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12,
+    "L4": 121e12, "A10G": 70e12, "B200": 2250e12,
+}  # fmt: skip
 """Dense bf16, from NVIDIA's data sheets."""
 
 
 def peak_flops(device: str) -> float | None:
     """Of one card; None where it is not known."""
-    return next((peak for name, peak in PEAK_FLOPS.items() if name in device.replace("-", " ").split()), None)
+    words = device.replace("-", " ").split()
+    return next((peak for name, peak in PEAK_FLOPS.items() if set(name.split()) <= set(words)), None)
 
 
 class Flops:

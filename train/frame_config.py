@@ -80,6 +80,7 @@ class FrameConfig:
     run: RunSettings = RunSettings(gradient_checkpointing=False, liger=False)
 
     def __post_init__(self) -> None:
+        at_least("seed", self.seed, 0)
         at_least("pace.epochs", self.pace.epochs, 1)
         one_of("run.attention", self.run.attention, ("auto", "sdpa"))
         if self.run.parallel != "ddp" or self.run.liger or self.run.compile or self.run.gradient_checkpointing:

@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from actors.frame_classifier import letterbox
 from pipelines.errors import EnvironmentFault, UsageError
 from pipelines.schema import Domain
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-COPY_DISTANCE = 40
-"""Bits of 256. Other renderings of one picture (rescaled, recompressed, with other margins) measured 0 to 3, different
-pictures 50 and more."""
+COPY_DISTANCE, COPY_SHARE, LEAST_BITS = 40, 0.25, 32
+"""Hashes of one picture differ in at most so many bits of 256, and in at most this share of the bits that either has set.
+Of the packaged pictures, made smaller by three tenths and compressed again (JPEG 70), nine in ten differ from themselves in
+at most 20, and no two of them in 40 or fewer.
+Slides and empty viewers have few bits set and so are near to one another; with fewer than the least, only a picture that is
+equal to the pixel is known again."""
 SAME_SUBJECT = (("histopathology/cut_frame1.png", "histopathology/union_frame1.png"),)
 """Pictures known to show one slide, though they look unlike: never on both sides of a fold."""
 
@@ -98,40 +102,58 @@ def read_picture(file: Path) -> np.ndarray:
     """A picture file as RGB uint8 (H, W, 3).
 
     Raises:
-        UsageError: it is no picture.
+        UsageError: it is no picture, or not a whole one.
     """
     import cv2
 
+    try:
+        with Image.open(file) as picture:
+            picture.load()  # OpenCV takes a file that is cut off for a whole one, the rest of it grey
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UsageError(f"{file} is not a readable picture.") from error
     pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if pixels is None:
         raise UsageError(f"{file} is not a readable picture.")
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
 
 
+def is_hidden(name: str) -> bool:
+    """What systems and editors put beside pictures: `.ipynb_checkpoints`, `__MACOSX`."""
+    return name.startswith((".", "__MACOSX"))
+
+
+def is_picture(file: Path, root: Path) -> bool:
+    """Whether it is named as a picture, and no part of its path below `root` is hidden."""
+    return file.suffix.lower() in SUFFIXES and not any(map(is_hidden, file.relative_to(root).parts))
+
+
 def folder_pictures(folder: Path) -> Iterator[Picture]:
-    """The pictures of `folder/<domain>/`, or of `folder` itself where it has a domain's name.
+    """The pictures in and below `folder/<domain>/`, or `folder` itself where it has a domain's name.
 
     A MANIFEST.csv (columns `path`, `licence`) in the folder or beside it names the licences.
 
     Raises:
-        UsageError: the folder holds no domain folder, or one of a name that is no domain.
+        UsageError: the folder holds no domain folder, one of a name that is no domain, or one without pictures.
     """
     names = {d.value for d in Domain}
-    own = [folder] if folder.name in names else sorted(f for f in folder.glob("*") if f.is_dir())
+    own = [folder] if folder.name in names else sorted(f for f in folder.glob("*") if f.is_dir() and not is_hidden(f.name))
     wrong = [f.name for f in own if f.name not in names]
     if not own or wrong:
         found = f"not {', '.join(wrong)}" if wrong else "and holds none"
         raise UsageError(f"{folder} must hold folders named {', '.join(Domain)}, {found}.")
     licences = _licences(folder)
     for domain_folder in own:
-        for file in sorted(f for f in domain_folder.iterdir() if f.suffix.lower() in SUFFIXES):
-            short = f"{domain_folder.name}/{file.name}"
+        files = sorted(f for f in domain_folder.rglob("*") if is_picture(f, domain_folder))
+        if not files:
+            raise UsageError(f"{domain_folder} holds no picture ({', '.join(SUFFIXES)}).")
+        for file in files:
+            short = file.relative_to(domain_folder.parent).as_posix()
             yield Picture(
                 rgb=read_picture(file),
                 domain=Domain(domain_folder.name),
                 file=short,
                 sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-                licence=licences.get(short, "not stated"),
+                licence=licences.get("/".join(file.parts[-2:]), "not stated"),
             )
 
 
@@ -220,24 +242,34 @@ def held_out_hashes() -> np.ndarray:
     return np.stack([difference_hash(p) for p in turned])
 
 
+def same_picture(differing: np.ndarray, bits: int, others_bits: np.ndarray) -> np.ndarray:
+    """Of hashes that differ from one with `bits` set in so many, which are of its picture; all (N,), the result bool."""
+    either = (differing + bits + others_bits) / 2
+    close = differing <= np.minimum(COPY_DISTANCE, COPY_SHARE * either)
+    return np.asarray(close & (others_bits >= LEAST_BITS) & (bits >= LEAST_BITS))
+
+
 def is_copy(rgb: np.ndarray, hashes: np.ndarray) -> bool:
-    """Whether a picture equals one of `hashes` up to scale, compression and margins."""
-    return bool(len(hashes)) and int((hashes != difference_hash(rgb)).sum(1).min()) <= COPY_DISTANCE
+    """Whether a picture equals one of `hashes` (N, 256) up to scale, compression and margins."""
+    bits = difference_hash(rgb)
+    return bool(same_picture((hashes != bits).sum(1), int(bits.sum()), hashes.sum(1)).any())
 
 
 def without_copies(pictures: Sequence[Picture]) -> list[Picture]:
     """The first of every set of equal pictures."""
     kept: list[Picture] = []
-    hashes = np.zeros((0, 256), bool)
+    hashes, pixels = np.zeros((0, 256), bool), set[str]()
     for picture in pictures:
-        if not is_copy(picture.rgb, hashes):
+        if not is_copy(picture.rgb, hashes) and picture.pixel_sha256 not in pixels:
             kept.append(picture)
+            pixels.add(picture.pixel_sha256)
             hashes = np.vstack([hashes, difference_hash(picture.rgb)])
     return kept
 
 
 def with_groups(pictures: Sequence[Picture], features: np.ndarray, *, min_cosine: float = 0.9) -> list[Picture]:
-    """Pictures of one domain that look alike to the backbone, or come from one file or generator, share a group.
+    """Pictures of one domain that look alike to the backbone, or come from one file, generator or source's folder
+    (`DOMAIN/SOURCE/picture`, whatever the domain), share a group.
 
     `features` (N, D) are those of the bare pictures. Too large a group only makes the evaluation stricter.
     """
@@ -246,7 +278,9 @@ def with_groups(pictures: Sequence[Picture], features: np.ndarray, *, min_cosine
     for i in range(len(pictures)):
         for j in range(i):
             files = pictures[i].file.split("#")[0], pictures[j].file.split("#")[0]
+            sources = [Path(f).parts[1:-1] for f in files]
             same = files[0] == files[1] or any(set(files) <= set(known) for known in SAME_SUBJECT)
+            same = same or (sources[0] == sources[1] != ())
             alike = pictures[i].domain == pictures[j].domain and float(unit[i] @ unit[j]) >= min_cosine
             if same or alike:
                 old, new = group[i], group[j]

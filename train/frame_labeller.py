@@ -12,8 +12,8 @@ import io
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from actors.domain_labels import columns_of
@@ -23,7 +23,7 @@ from pipelines.errors import UsageError
 from pipelines.image_file import filesystem, put
 from pipelines.media import to_jpeg
 from pipelines.schema import Domain
-from train.frame_data import SUFFIXES, read_picture
+from train.frame_data import SUFFIXES, is_picture, read_picture
 from train.frame_lesson import shown_to_model
 from train.ray_run import Say
 
@@ -46,6 +46,11 @@ class Row:
     prompt: str = ""
     failure: str = ""
     """`malformed`, `length`, `refused` or `unreadable`: asked again by the next run."""
+    more: Mapping[str, str] = field(default_factory=dict)
+    """A person's own columns."""
+
+
+_COLUMNS = tuple(f.name for f in fields(Row) if f.name != "more")
 
 
 def run(pictures: Sequence[Path], out: Path, engine: OpenAiEngine, classes: Sequence[str] = (), *, tries: int = 3,
@@ -72,8 +77,9 @@ def run(pictures: Sequence[Path], out: Path, engine: OpenAiEngine, classes: Sequ
         batch = waiting[start : start + CONCURRENT_REQUESTS]
         replies = ask(engine, [(out.parent / row.path) for row in batch], named, tries)
         for row, reply in zip(batch, replies, strict=True):
-            rows[row.path] = Row(path=row.path, label=reply.text or "", group=row.group, model=engine.name, prompt=label,
-                                 failure=reply.failure or "")  # fmt: skip
+            before = rows.get(row.path, row)  # whose group a person may have corrected
+            rows[row.path] = replace(before, label=reply.text or "", group=before.group or row.group, model=engine.name,
+                                     prompt=label, failure=reply.failure or "")  # fmt: skip
         write_rows(out, list(rows.values()))
         say(f"{start + len(batch)} of {len(waiting)} asked")
     return Counter(row.label or row.failure for row in rows.values())
@@ -124,23 +130,30 @@ def read_rows(file: Path) -> list[Row]:
         reader = csv.DictReader(stream)
         if not {"path", "label"} <= set(reader.fieldnames or ()):
             raise UsageError(f"{file} needs the columns path and label.")
-        names = [f.name for f in fields(Row)]
-        return [Row(**{name: (line.get(name) or "").strip() for name in names}) for line in reader]
+        own = [name for name in reader.fieldnames or () if name not in _COLUMNS]
+        return [
+            Row(
+                **{name: (line.get(name) or "").strip() for name in _COLUMNS},
+                more={name: line.get(name) or "" for name in own},
+            )
+            for line in reader
+        ]
 
 
 def write_rows(file: Path, rows: Sequence[Row]) -> None:
     """The CSV, whole or not at all."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [f.name for f in fields(Row)], lineterminator="\n")
+    own = dict.fromkeys(name for row in rows for name in row.more)
+    writer = csv.DictWriter(text, [*_COLUMNS, *own], restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
+    writer.writerows({**row.more, **{name: getattr(row, name) for name in _COLUMNS}} for row in rows)
     put(*filesystem(str(file)), text.getvalue().encode())
 
 
 def _unlabelled(folder: Path, base: Path) -> list[Row]:
     """The folder's pictures; those of one sub-folder (a video's frames) are a group."""
     rows = []
-    for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES):
+    for file in sorted(f for f in folder.rglob("*") if is_picture(f, folder)):
         path, within = Path(os.path.relpath(file, base)).as_posix(), file.relative_to(folder)
         group = path if len(within.parts) == 1 else within.parent.as_posix()
         rows.append(Row(path=path, label="", group=group))

@@ -18,7 +18,15 @@ from actors.domain_labels import columns_of
 from pipelines.arrow import arrow_table
 from pipelines.errors import UsageError
 from pipelines.store import Store
-from train.frame_data import COPY_DISTANCE, SUFFIXES, difference_hash, read_picture
+from train.frame_data import (
+    SUFFIXES,
+    difference_hash,
+    is_hidden,
+    is_picture,
+    pixel_sha256,
+    read_picture,
+    same_picture,
+)
 
 LEARNED, HELD_OUT = "learned", "held out"
 
@@ -77,15 +85,18 @@ def folder_labels(folder: Path) -> list[Labelled]:
     """`folder/<label>/<picture>`, and `folder/<label>/<group>/<picture>` for pictures of one source.
 
     Raises:
-        UsageError: there are no such pictures.
+        UsageError: there are no such pictures, or none in one of the folders.
     """
     rows = []
-    for file in sorted(f for f in folder.glob("*/**/*") if f.suffix.lower() in SUFFIXES):
+    for file in sorted(f for f in folder.glob("*/**/*") if is_picture(f, folder)):
         within = file.relative_to(folder)
         label, *between, _ = within.parts
         rows.append(Labelled(path=str(file.resolve()), label=label, group="/".join(between) or within.as_posix()))
     if not rows:
         raise UsageError(f"{folder} must hold folders of pictures, one for each class.")
+    named = {f.name for f in folder.iterdir() if f.is_dir() and not is_hidden(f.name)}
+    if bare := sorted(named - {row.label for row in rows}):
+        raise UsageError(f"{folder / bare[0]} holds no picture ({', '.join(SUFFIXES)}).")
     return rows
 
 
@@ -103,6 +114,8 @@ def csv_labels(file: Path) -> list[Labelled]:
             raise UsageError(f"{file} needs the columns path and label, and may have group.")
         rows = []
         for row in reader:
+            if not (row["path"] or "").strip():
+                raise UsageError(f"Line {reader.line_num} of {file} names no picture.")
             path = str((file.parent / row["path"]).resolve())
             group = (row.get("group") or "").strip() or row["path"]
             rows.append(Labelled(path=path, label=(row["label"] or "").strip(), group=group))
@@ -122,13 +135,15 @@ def build(store: Store, found: Sequence[Labelled], left_out: dict[str, int], sha
     """
     if store.exists("index", "index.json"):
         return msgspec.json.decode(store.read("index", "index.json"), type=Contents)
-    columns_of(sorted({row.label for row in found}))  # or `curate` could not use what is trained
+    if len(set(columns_of(sorted({row.label for row in found})))) < 2:  # or `curate` could not use what is trained
+        raise UsageError("There is one class only: nothing is to be told apart.")
     with ThreadPoolExecutor(4) as pool:
-        hashes = list(pool.map(_hash, (row.path for row in found)))
-    readable = [row for row, bits in zip(found, hashes, strict=True) if bits is not None]
+        known = list(pool.map(_known_by, (row.path for row in found)))
+    readable = [row for row, k in zip(found, known, strict=True) if k is not None]
     if not readable:
         raise UsageError("There are no labelled pictures that can be read.")
-    kinds, contradicted = alike(np.stack([b for b in hashes if b is not None]), np.array([r.label for r in readable]))
+    hashes, pixels = zip(*filter(None, known), strict=True)
+    kinds, contradicted = alike(np.stack(hashes), pixels, np.array([r.label for r in readable]))
     rows = split(grouped(readable, kinds), share)
     lost = {"unreadable": len(found) - len(readable)} if len(readable) < len(found) else {}
     contents = Contents(
@@ -159,27 +174,29 @@ def streams(rows: Iterable[Labelled], labels: Sequence[str]) -> list[list[Labell
     return [by_label[label] for label in labels]
 
 
-def _hash(path: str) -> np.ndarray | None:
+def _known_by(path: str) -> tuple[np.ndarray, str] | None:
+    """The picture's difference hash and its pixels' SHA-256; None where it cannot be read."""
     try:
-        return difference_hash(read_picture(Path(path)))
+        rgb = read_picture(Path(path))
     except UsageError:
         return None
+    return difference_hash(rgb), pixel_sha256(rgb)
 
 
-def alike(hashes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def alike(hashes: np.ndarray, pixels: Sequence[str], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each row of `hashes` (N, 256) bool, the number of its kind (N,), and whether the kind's labels differ (N,) bool.
 
-    Pictures that are one up to scale, compression and margins are of a kind, also by way of others. A picture without any
-    structure (a blank screen) has no bits to tell it by, and is like no other.
+    Pictures that are one up to scale, compression and margins are of a kind, also by way of others. A picture with little
+    structure (a blank screen) has too few bits to tell it by, and is of a kind only with one of the same `pixels`.
     """
-    words = np.packbits(hashes, axis=1).view(np.uint64)
-    structured, kinds = np.asarray(hashes.any(axis=1)), np.arange(len(hashes))
-    for i in np.flatnonzero(structured):
-        near = (np.bitwise_count(words[:i] ^ words[i]).sum(axis=1) <= COPY_DISTANCE) & structured[:i]
+    words, bits = np.packbits(hashes, axis=1).view(np.uint64), hashes.sum(axis=1)
+    first = dict[str, int]()
+    kinds = np.array([first.setdefault(sha256, i) for i, sha256 in enumerate(pixels)])
+    for i in range(len(words)):
+        near = same_picture(np.bitwise_count(words[:i] ^ words[i]).sum(axis=1, dtype=int), int(bits[i]), bits[:i])
         if near.any():
-            joined = np.unique(kinds[:i][near])
+            joined = np.unique([*kinds[:i][near], kinds[i]])
             kinds[np.isin(kinds, joined)] = joined[0]
-            kinds[i] = joined[0]
     differing = [kind for kind in np.unique(kinds) if len(np.unique(labels[kinds == kind])) > 1]
     return kinds, np.isin(kinds, differing)
 

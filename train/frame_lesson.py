@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.errors import EnvironmentFault, RowError, UsageError
+from pipelines.errors import RowError, UsageError
 from pipelines.schema import Reason
 from train import checkpoint, frame_labels
 from train.config import Pace, RunSettings
 from train.frame_config import FrameConfig, FrameData
 from train.frame_data import read_picture
+from train.frame_model import load, load_processor
 from train.frame_screens import reduced, screen
 from train.log import scratch
 from train.loop import Worker, learn
@@ -163,50 +164,6 @@ class FrameLesson:
 
     def _pixels(self, frames: list[np.ndarray]) -> Any:
         return self._processor(images=frames, return_tensors="pt", input_data_format="channels_last")["pixel_values"]
-
-
-def load_processor(folder: str) -> Any:
-    """The model's own image processor: what training sees is what `curate` will show.
-
-    Raises:
-        UsageError: it has none.
-        EnvironmentFault: it is not on this machine and cannot be fetched.
-    """
-    from transformers import AutoImageProcessor
-
-    try:
-        return AutoImageProcessor.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise _not_loaded(folder, error) from error
-
-
-def load(folder: str, labels: tuple[str, ...], seed: int) -> Any:
-    """The classifier in float32 on the CPU; a head that does not fit the classes is made anew, the same on every worker.
-
-    Raises:
-        UsageError: it is no image classifier, nor anything that one can be made of.
-        EnvironmentFault: it is not on this machine and cannot be fetched.
-    """
-    import torch
-    from transformers import AutoModelForImageClassification
-
-    names = dict(enumerate(labels))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        try:
-            return AutoModelForImageClassification.from_pretrained(
-                folder, num_labels=len(labels), id2label=names, label2id={n: i for i, n in names.items()},
-                ignore_mismatched_sizes=True, dtype=torch.float32,
-            )  # fmt: skip
-        except (OSError, ValueError) as error:
-            raise _not_loaded(folder, error) from error
-
-
-def _not_loaded(folder: str, error: Exception) -> UsageError | EnvironmentFault:
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if isinstance(error, ValueError) or Path(folder).is_dir():
-        return UsageError(f"{folder} is no image classifier that can be trained: {said}")
-    return EnvironmentFault(f"The model {folder} is not on this machine and cannot be fetched: {said}")
 
 
 def settle(model: Any, pixels: Any) -> float:

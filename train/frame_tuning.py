@@ -22,7 +22,8 @@ from train.frame_config import FrameConfig
 from train.frame_data import read_picture
 from train.frame_figures import figures
 from train.frame_labels import Contents, Labelled
-from train.frame_lesson import FrameJob, load, load_processor, shown_to_model, train
+from train.frame_lesson import FrameJob, shown_to_model, train
+from train.frame_model import load, load_processor
 from train.model import from_anywhere, local_model
 from train.ray_run import RayWorker, Say, fit
 from train.run import NOT_LEARNED, Stopped, count_steps
@@ -81,7 +82,7 @@ def run(
 def learned_settings(config: FrameConfig, found: Sequence[Labelled]) -> dict[str, str]:
     """What decides what is learned, flat."""
     kept = {k: v for k, v in flat.all_settings(config).items() if not k.startswith(NOT_LEARNED)}
-    return {**kept, "labels": frame_labels.digest(found), "model.weights": hash_folder(resolve(config.model))}
+    return {**kept, "labels": frame_labels.digest(found), "model.weights": hash_folder(resolve(local_model(config.model)))}
 
 
 def plan(out: str, config: FrameConfig, contents: Contents, rows: Sequence[Labelled]) -> FrameJob:

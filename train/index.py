@@ -1,4 +1,4 @@
-"""Every sample as tokens, on disk: one memory-mapped Arrow file for each source and kind, any row of it in constant time.
+"""Every sample as tokens, on disk: a memory-mapped Arrow file for each source, kind and task; any row in constant time.
 
 Written once, when a run begins; a run that goes on reads what it began with, whatever became of the sources since.
 """
@@ -28,18 +28,19 @@ DONE = "index.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """One file: the samples of one source that have one kind of media."""
+    """One file: the samples of one source that have one kind of media and one task."""
 
     source: str
     kind: str
+    task: str
     samples: int
     tokens: int
     targets: int
 
     @property
-    def file(self) -> str:
-        """Its name in the folder."""
-        return f"{self.source}.{self.kind}.arrow"
+    def name(self) -> str:
+        """What tells it from the others."""
+        return f"{self.source}.{self.kind}.{self.task}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,8 @@ class Contents:
 
     def lines(self) -> list[str]:
         """For people."""
-        said = [f"{s.source}: {s.samples} {s.kind} samples, {s.tokens} tokens, {s.targets} learned" for s in self.streams]
+        said = [f"{s.source}: {s.samples} {s.kind} samples ({s.task}), {s.tokens} tokens, {s.targets} learned"
+                for s in self.streams]  # fmt: skip
         for source, reasons in self.left_out.items():
             said.append(f"{source}: left out " + ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items())))
         return said
@@ -86,9 +88,9 @@ class _Writer:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._schema = folder, arrow_schema(Document)
-        self._files: dict[tuple[str, str], pa.RecordBatchFileWriter] = {}
-        self._rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        self._sums: dict[tuple[str, str], Counter[str]] = {}
+        self._files: dict[tuple[str, str, str], pa.RecordBatchFileWriter] = {}
+        self._rows: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        self._sums: dict[tuple[str, str, str], Counter[str]] = {}
         self._left_out: dict[str, Counter[str]] = {}
         self._listed: list[dict[str, Any]] = []
         schema = arrow_schema(LeftOut).append(pa.field("source", pa.string()))
@@ -102,7 +104,7 @@ class _Writer:
             if len(self._listed) == BATCH_ROWS:
                 self._flush_list()
             return
-        key = (source, document.kind)
+        key = (source, document.kind, document.task)
         rows = self._rows.setdefault(key, [])
         rows.append(msgspec.to_builtins(document))
         self._sums.setdefault(key, Counter()).update(samples=1, tokens=document.length, targets=document.targets)
@@ -117,19 +119,18 @@ class _Writer:
             file.close()
         self._flush_list()
         self._list.close()
-        streams = tuple(Stream(source=s, kind=k, **self._sums[s, k]) for s, k in sorted(self._sums))
+        streams = tuple(Stream(source=s, kind=k, task=t, **self._sums[s, k, t]) for s, k, t in sorted(self._sums))
         return Contents(streams=streams, left_out={s: dict(c) for s, c in self._left_out.items()})
 
     def _flush_list(self) -> None:
         self._list.write_table(pa.Table.from_pylist(self._listed, self._list.schema))
         self._listed = []
 
-    def _flush(self, key: tuple[str, str]) -> None:
+    def _flush(self, key: tuple[str, str, str]) -> None:
         if not self._rows[key]:
             return
         if key not in self._files:
-            path = self._folder / f"{key[0]}.{key[1]}.arrow"
-            self._files[key] = pa.ipc.new_file(path, self._schema)
+            self._files[key] = pa.ipc.new_file(self._folder / f"{'.'.join(key)}.arrow", self._schema)
         self._files[key].write_batch(pa.RecordBatch.from_pylist(self._rows[key], self._schema))
         self._rows[key] = []
 
@@ -138,7 +139,7 @@ class Reader:
     """Rows of some of the index's streams, memory-mapped: nothing is held but what is being read."""
 
     def __init__(self, folder: Path, streams: Sequence[Stream]) -> None:
-        self._files = [pa.ipc.open_file(pa.memory_map(str(folder / s.file))) for s in streams]
+        self._files = [pa.ipc.open_file(pa.memory_map(str(folder / f"{s.name}.arrow"))) for s in streams]
 
     def length(self, stream: int, row: int) -> int:
         """Tokens of a document."""

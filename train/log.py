@@ -34,7 +34,7 @@ class Step:
     """A picture to classify counts as one."""
     targets: int
     samples: tuple[str, ...]
-    """`source.kind:row` of each, in the order of the packs."""
+    """`source.kind.task:row` of each, in the order of the packs."""
     digest: str
     """Of all samples so far, in order."""
     seconds: float
@@ -103,7 +103,7 @@ class Log:
 
 
 def read(out: str) -> pa.Table:
-    """All steps of all stages that are certain, in order."""
+    """All steps of all stages that are certain, a stage's in order."""
     store = Store(out)
     parts = [store.path("log", name) for name in sorted(_parts(store), key=lambda n: (n.split(".")[0], n))]
     tables = [pq.read_table(path, filesystem=store.fs) for path in parts]

@@ -86,7 +86,8 @@ def learn(job: Planned, worker: Worker, prepare: Callable[[Means], Lesson]) -> b
     import torch
 
     torch.set_num_threads(job.run.threads or max(1, (os.cpu_count() or 1) // worker.workers_here))
-    found, device = means(job.run), worker.device()
+    device = worker.device()
+    found = means(job.run, device)
     lesson = prepare(found)
     module = spread(lesson.module, found, device)
     optimizer = lesson.optimizer(module)

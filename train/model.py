@@ -43,15 +43,15 @@ class Means:
         )
 
 
-def means(run: RunSettings) -> Means:
-    """`auto` settled for this machine.
+def means(run: RunSettings, device: Any) -> Means:
+    """`auto` settled for the worker's device: a machine's GPU may not be the worker's.
 
     Raises:
         UsageError: what is asked for is not here.
     """
     import torch
 
-    gpu = torch.cuda.is_available()
+    gpu = device.type == "cuda"
     bf16 = gpu and torch.cuda.is_bf16_supported()
     precision = run.precision if run.precision != "auto" else "bf16" if bf16 else "float32"
     can_flash = gpu and precision == "bf16" and torch.cuda.get_device_capability() >= FLASH_CAPABILITY
@@ -59,14 +59,14 @@ def means(run: RunSettings) -> Means:
         raise UsageError("run.attention=flash needs bf16 on a GPU of NVIDIA's Ampere generation or later.")
     attention = FLASH if can_flash and run.attention != "sdpa" else "sdpa"
     liger = run.liger and gpu and importlib.util.find_spec("liger_kernel") is not None
-    device = torch.cuda.get_device_name() if gpu else "CPU"
-    return Means(device=device, gpu=gpu, precision=precision, attention=attention, liger=liger, parallel=run.parallel,
+    name = torch.cuda.get_device_name(device) if gpu else "CPU"
+    return Means(device=name, gpu=gpu, precision=precision, attention=attention, liger=liger, parallel=run.parallel,
                  compiled=run.compile, gradient_checkpointing=run.gradient_checkpointing)  # fmt: skip
 
 
 def from_anywhere(model: str) -> str:
     """The model as workers find it: Ray Train gives each a directory of its own, so that a folder needs its whole path."""
-    return os.path.abspath(model) if os.path.isdir(model) else model
+    return os.path.abspath(model) if model != "starter" and os.path.isdir(model) else model
 
 
 def local_model(model: str) -> str:

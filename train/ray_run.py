@@ -1,6 +1,7 @@
 """A function on the workers of Ray Train: started, listened to, told to leave, gone on with from its checkpoint."""
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -8,7 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from pipelines.errors import EnvironmentFault
+from pipelines.errors import EnvironmentFault, UsageError
+from pipelines.ledger import beside_driver
 from pipelines.store import Store
 from train.checkpoint import State
 from train.config import RunSettings
@@ -33,8 +35,10 @@ def fit(work: Callable[[Any, "RayWorker"], Any], job: Named, workers: tuple[int,
     """A Ray Train run, or the rest of it, named after the job's stage; gives what `work` gave on worker 0.
 
     Raises:
+        UsageError: the private cluster of this machine has no room for the fewest workers.
         EnvironmentFault: more workers were lost than `run.max_failures`, or `work` failed.
     """
+    import ray
     import ray.train
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
@@ -42,7 +46,8 @@ def fit(work: Callable[[Any, "RayWorker"], Any], job: Named, workers: tuple[int,
     run = job.run
     gpu = run.gpus_per_worker > 0 and ray.cluster_resources().get("GPU", 0) > 0
     resources = {"CPU": run.cpus_per_worker, **({"GPU": run.gpus_per_worker} if gpu else {})}
-    line = ray.remote(num_cpus=0)(_Line).remote()
+    _check_room(workers[0], resources, say)
+    line = beside_driver(_Line)
     trainer = TorchTrainer(
         _on_worker,
         train_loop_config={"work": work, "job": job, "line": line},
@@ -60,6 +65,21 @@ def fit(work: Callable[[Any, "RayWorker"], Any], job: Named, workers: tuple[int,
         except ray.train.TrainingFailedError as error:
             raise EnvironmentFault(f"Stage {job.stage} failed: {_cause(error)}") from error
     return result.return_value
+
+
+def _check_room(fewest: int, resources: dict[str, float], say: Say) -> None:
+    """Ray waits for ever for workers that find no place; a cluster may grow until they do, a private one may not."""
+    import ray
+
+    def places(node: dict[str, float]) -> int:  # Ray counts in ten-thousandths
+        return min(round(node.get(name, 0) * 1e4) // round(amount * 1e4) for name, amount in resources.items())
+
+    room = sum(places(node["Resources"]) for node in ray.nodes() if node["Alive"])
+    if fewest <= room:
+        return
+    if "RAY_ADDRESS" not in os.environ:
+        raise UsageError(f"There is room for {room} workers here, not for {fewest}: choose fewer --workers.")
+    say(f"waiting for {fewest} workers: the cluster has room for {room} now")
 
 
 def _cause(error: BaseException) -> str:
@@ -87,17 +107,21 @@ class _Line:
 
 @contextlib.contextmanager
 def _listening(line: Any, say: Say) -> Iterator[None]:
-    """Print what worker 0 says; pass SIGTERM on to it instead of dying of it."""
+    """Print what worker 0 says; pass SIGTERM on to it instead of dying of it, once there is a worker that listens."""
     import ray
 
-    ended, leaving = threading.Event(), threading.Event()
+    ended, leaving, heard, ending = (threading.Event() for _ in range(4))
 
     def listen() -> None:
         while not ended.wait(0.5):
             for text in ray.get(line.take.remote(leaving.is_set())):
+                heard.set()
                 say(text)
 
     def told(signum: int, frame: FrameType | None) -> None:
+        if leaving.is_set() or not heard.is_set():  # told twice, or workers that never come
+            ending.set()
+            raise SystemExit(128 + signum)
         leaving.set()
 
     in_main = threading.current_thread() is threading.main_thread()
@@ -106,6 +130,8 @@ def _listening(line: Any, say: Say) -> Iterator[None]:
     thread.start()
     try:
         yield
+    except SystemExit as error:  # on its way out Ray makes another status of it
+        raise SystemExit(128 + signal.SIGTERM) if ending.is_set() else error from None
     finally:
         ended.set()
         thread.join()

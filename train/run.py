@@ -122,9 +122,11 @@ def plan(out: str, config: TrainConfig, contents: Contents) -> list[Job]:
     stages = [(name, stage) for name, stage in config.stages.items() if stage.epochs]
     jobs: list[Job] = []
     for number, (name, stage) in enumerate(stages):
-        streams = tuple(s for s in contents.streams if s.kind in stage.kinds and stage.weights[s.source] > 0)
+        streams = tuple(s for s in contents.streams
+                        if s.kind in stage.kinds and s.task in stage.tasks and stage.weights[s.source] > 0)  # fmt: skip
         if not streams:
-            raise UsageError(f"Stage {name} learns from {' and '.join(stage.kinds)} samples, and there are none; "
+            raise UsageError(f"Stage {name} learns from {' and '.join(stage.kinds)} samples of the tasks "
+                             f"{' and '.join(stage.tasks)}, and there are none; "
                              f"--set stages.{name}.epochs=0 leaves it out.")  # fmt: skip
         order = Plan(
             sizes=tuple(s.samples for s in streams), weights=tuple(stage.weights[s.source] for s in streams),

@@ -64,6 +64,8 @@ class Sample:
     sample_id: str
     turns: tuple[Turn, ...]
     media: tuple[Media, ...] = ()
+    task: str = "conversation"
+    """One of `train.config.TASKS`."""
 
     @property
     def kind(self) -> str:
@@ -84,10 +86,12 @@ class LeftOut:
 Found = Iterator[Sample | LeftOut]
 
 
-def conversation(sample_id: str, media: Media | None, pairs: tuple[tuple[str, str], ...]) -> Sample:
+def conversation(
+    sample_id: str, media: Media | None, pairs: tuple[tuple[str, str], ...], task: str = "conversation"
+) -> Sample:
     """Questions and answers about one picture or film, which comes before the first question."""
     turns = []
     for number, (question, answer) in enumerate(pairs):
         shown: tuple[str | None, ...] = (None,) if media is not None and number == 0 else ()
         turns += [Turn(role="user", parts=(*shown, question)), Turn(role="assistant", parts=(answer.strip(),))]
-    return Sample(sample_id=sample_id, turns=tuple(turns), media=(media,) if media is not None else ())
+    return Sample(sample_id=sample_id, turns=tuple(turns), media=(media,) if media is not None else (), task=task)

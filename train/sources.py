@@ -103,11 +103,12 @@ def _of_clip(out: str, video: Video, clip: Clip, rows: dict[str, int], asked: li
         prompts = CAPTION_PROMPTS[media.kind]
         if caption:
             prompt = prompts[zlib.crc32(clip.clip_id.encode()) % len(prompts)]
-            yield conversation(f"{clip.clip_id}/{media.kind}/caption", media, ((prompt, caption),))
+            yield conversation(f"{clip.clip_id}/{media.kind}/caption", media, ((prompt, caption),), "caption")
         for number, turns in enumerate(_apart(asked)):
             if turns[0].picture_only and media.kind != "image":
                 continue
-            yield conversation(f"{clip.clip_id}/{media.kind}/qa{number}", media, tuple(t.words() for t in turns))
+            pairs = tuple(t.words() for t in turns)
+            yield conversation(f"{clip.clip_id}/{media.kind}/qa{number}", media, pairs, "question")
 
 
 def _apart(asked: list[list[QuestionAnswer]]) -> list[list[QuestionAnswer]]:

@@ -1,6 +1,6 @@
-"""What the whole video makes doubtful of a trace: a small cursor that was never seen to move to or from a place."""
+"""What the rest of a video makes doubtful of a trace: a small cursor that was never seen to move to or from a place."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from pipelines.stages.candidates import SPEED_SHARE, STEP_S
 from pipelines.stages.follow import Spot, near_any
 from pipelines.stages.looks import Looks
-from pipelines.stages.trace import CursorTracer
+from pipelines.stages.windows import Part
 
 _MANY_PX = 48
 """A cursor of fewer pixels looks like much that is part of a picture: on seeds 101 to 103 the false resting places were of
@@ -31,21 +31,19 @@ class _Stay:
         return self.begin + len(self.scores)
 
 
-def drop_doubtful(looks: Looks, tracers: Sequence[CursorTracer]) -> None:
-    """Takes doubtful spots out of the traces of a video's rests, which are given in time order."""
-    width = max((tracer.shape[1] for tracer in tracers if tracer.shape), default=0)
-    parts = [part for tracer in tracers for part in tracer.parts]
+def drop_doubtful(looks: Looks, parts: Collection[Part], width: int, before: Spot | None = None) -> None:
+    """Takes doubtful spots out of the parts of a video, which are in time order, see `doubtful`."""
     ends = np.cumsum([0, *(len(part.numbers) for part in parts)])
     kept = np.ones(ends[-1], bool)
-    for doubted in doubtful(looks, (spot for part in parts for spot in part.spots), width):
+    for doubted in doubtful(looks, (spot for part in parts for spot in part.spots), width, before):
         kept[doubted.start : doubted.stop] = False
     for part, begin, end in zip(parts, ends[:-1], ends[1:], strict=True):
         part.numbers = part.numbers[kept[begin:end]]
 
 
-def doubtful(looks: Looks, spots: Iterable[Spot], width: int) -> list[range]:
-    """Of a whole video's spots, in time order, which are of a small cursor at places that it was not seen to come to or to
-    leave, and where it was hardly recognised. `width` of the luma that they are given on, pixels."""
+def doubtful(looks: Looks, spots: Iterable[Spot], width: int, came_from: Spot | None = None) -> list[range]:
+    """Of spots in time order, which are of a small cursor at places that it was not seen to come to or to leave, and where
+    it was hardly recognised. `width` of the luma that they are given on, pixels; `came_from` is where it was before them."""
     if min((a.mask.sum() for a in looks.appearances), default=0) >= _MANY_PX:
         return []
     stays: list[_Stay] = []
@@ -57,7 +55,8 @@ def doubtful(looks: Looks, spots: Iterable[Spot], width: int) -> list[range]:
             stays.append(_Stay(spot, spot, number, [spot.score]))
     doubted = []
     for before, stay, after in zip([None, *stays], stays, [*stays[1:], None], strict=False):
-        came = before is not None and _may_go(before.last, stay.first, width)
+        since = before.last if before is not None else came_from
+        came = since is not None and _may_go(since, stay.first, width)
         left = after is not None and _may_go(stay.last, after.first, width)
         if not came and not left and float(np.mean(stay.scores)) < _SURE_UNMOVED:
             doubted.append(range(stay.begin, stay.end))

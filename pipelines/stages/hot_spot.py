@@ -21,12 +21,13 @@ def hot_spot(strength: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
 
     values = np.where(mask > 0, strength, 0.0).astype(np.float32)
     height, width = values.shape
+    longer, shorter = sorted((int(np.ptp(axis)) + 1 for axis in np.nonzero(mask)), reverse=True)  # without its margin
     reach = max(2, min(height, width) // 4)
     wide = cv2.copyMakeBorder(values, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0.0)
     likeness = cv2.matchTemplate(soft(wide), soft(np.ascontiguousarray(values[::-1, ::-1])), cv2.TM_CCOEFF_NORMED)
     _, best, _, (dx, dy) = cv2.minMaxLoc(likeness)
     outline = _outline(mask, reach)
-    square = abs(height - width) <= max(1 + _SQUARE * height, _LARGE_SQUARE * height) and best >= _SYMMETRICAL
+    square = longer - shorter <= max(1 + _SQUARE * longer, _LARGE_SQUARE * longer) and best >= _SYMMETRICAL
     square = square and (not _HAND_PX[0] <= min(height, width) < _HAND_PX[1] or outline >= _SAME_OUTLINE)
     if square or (min(height, width) >= _LEAST_EDGE_PX and best >= _ALL_SYMMETRICAL and outline >= _ALL_OUTLINE):
         return (width + dx - reach) / 2, (height + dy - reach) / 2

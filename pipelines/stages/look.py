@@ -18,6 +18,7 @@ from pipelines.schema import StableInterval, Trace
 from pipelines.stages.album import Album, Still
 from pipelines.stages.doubt import drop_doubtful
 from pipelines.stages.pointer import Pointer
+from pipelines.stages.recognised import Recogniser
 from pipelines.stages.scenes import FrameSampler, SceneDetector
 from pipelines.stages.stable import FrameStack, Rest, RestDetector, cursor_free
 from pipelines.stages.stretches import Moving, OpenRest, Sample, reduced, sharpness
@@ -28,6 +29,8 @@ __all__ = ["LookResult", "Picture", "Still", "look"]
 _SNAP_S = 0.35
 """A rest that begins or ends this near to a cut begins or ends at the cut."""
 _KEY_CANDIDATE_S = 2.0
+_TRACED_S = 1.0
+"""In a shorter rest what rests cannot be told from what moves."""
 _HELD_STEP_S = 0.9
 """Between samples of a picture that is held; over 1 s apart (`pointing.max_gap_s`) they would be no stretch of a trace."""
 
@@ -64,6 +67,7 @@ def look(
     static: bool,
     settings: LookSettings,
     keep: Callable[[Still], str],
+    net: Recogniser | None = None,
     until_s: float = 0.0,
 ) -> LookResult:
     """Scenes, rests, pictures, traces and sampled frames of one video, in one pass.
@@ -73,20 +77,23 @@ def look(
         static: whether the domain shows still pictures (score detector) or moving ones (adaptive detector).
         settings: as configured.
         keep: stores a still and returns its image id. It may get a few stills that no interval names in the end.
+        net: knows cursors that lie still; without it only those are found that were seen to move.
         until_s: the video's end, where its sound outlasts its last frame: that frame is on show until then.
     """
     import cv2
 
     cv2.setNumThreads(1)
-    run = _Run(static, settings, keep)
+    run = _Run(static, settings, keep, net)
     for picture in pictures:
         run.feed(picture)
     return run.finish(until_s)
 
 
 class _Run:
-    def __init__(self, static: bool, settings: LookSettings, keep: Callable[[Still], str]) -> None:
-        self._settings = settings
+    def __init__(
+        self, static: bool, settings: LookSettings, keep: Callable[[Still], str], net: Recogniser | None
+    ) -> None:
+        self._settings, self._net = settings, net
         self._scenes = SceneDetector(static=static, settings=settings)
         self._detector = RestDetector()
         self._frames = FrameSampler(settings)
@@ -189,7 +196,7 @@ class _Run:
         """The film begins, or goes on in another size: what is known of the cursor is in pixels of the former."""
         self._close(sample.time_s)
         self._fine_shape = sample.fine.shape
-        self._pointers.append(Pointer())
+        self._pointers.append(Pointer(self._net))
 
     def _cut_before(self, time_s: float) -> float | None:
         """The cut between the open stretch's beginning and `time_s`."""
@@ -202,22 +209,22 @@ class _Run:
         if rest is None:
             return
         start_s, end_s = self._snapped(rest.start_s, after=False), self._snapped(end_s, after=True)
+        if end_s - start_s >= min(_TRACED_S, self._settings.min_stable_s) and rest.frames.frames:
+            rest.tracer.finish()
+            self._traced.append((start_s, rest.tracer, rest.scale))
         if end_s - start_s < self._settings.min_stable_s or not rest.frames.frames:
-            self._moving.join(rest.best)
+            self._moving.join(rest.best)  # no picture of its own, but where the cursor was in it is known
             return
         self._stop_moving(start_s)
         self._add(rest, start_s, end_s)
         self._moving = Moving(end_s)
 
     def _add(self, rest: "OpenRest", start_s: float, end_s: float) -> None:
-        height, width = rest.frames.frames[-1][1].shape[:2]
-        frames = [(t, rgb) for t, rgb in rest.frames.frames if rgb.shape[:2] == (height, width)]
-        scale_y, scale_x = height / rest.fine_shape[0], width / rest.fine_shape[1]
-        rest.tracer.finish()
-        self._traced.append((start_s, rest.tracer, (scale_x, scale_y)))
+        scale, shape = rest.scale, rest.frames.frames[-1][1].shape
+        frames = [(t, rgb) for t, rgb in rest.frames.frames if rgb.shape == shape]
         if self._album.has_room(end_s - start_s):
-            path = [(p.time_s, p.x, p.y) for p in rest.tracer.trace(scale_x=scale_x, scale_y=scale_y)]
-            rgb = cursor_free(frames, path, (rest.tracer.cursor_size + 3) * scale_x)
+            path = [(p.time_s, p.x, p.y) for p in rest.tracer.trace(scale_x=scale[0], scale_y=scale[1])]
+            rgb = cursor_free(frames, path, (rest.tracer.cursor_size + 3) * scale[0])
             self._album.add(Still(start_s=start_s, end_s=end_s, method="median", rgb=rgb))
 
     def _snapped(self, time_s: float, *, after: bool) -> float:
@@ -256,8 +263,11 @@ class _Run:
         """Only now, because a cursor that moves late in the video shows where it rested before."""
         for pointer in self._pointers:
             pointer.settle()
-            drop_doubtful(pointer.looks, [tracer for _, tracer, _ in self._traced if tracer.pointer is pointer])
-        traces = {start_s: tracer.trace(scale_x=x, scale_y=y) for start_s, tracer, (x, y) in self._traced}
+            tracers = [tracer for _, tracer, _ in self._traced if tracer.pointer is pointer]
+            parts = [part for tracer in tracers for part in tracer.parts]
+            drop_doubtful(pointer.looks, parts, max((t.shape[1] for t in tracers if t.shape), default=0))
+        traces = [(start_s, tracer.trace(scale_x=x, scale_y=y)) for start_s, tracer, (x, y) in self._traced]
         return tuple(
-            replace(i, trace=traces.get(i.start_s, Trace())) if i.method == "median" else i for i in self._album.intervals()
+            replace(i, trace=Trace(p for start_s, trace in traces if i.start_s <= start_s < i.end_s for p in trace))
+            for i in self._album.intervals()
         )

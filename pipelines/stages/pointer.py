@@ -6,7 +6,6 @@ shown more of it (`Pointer.settle`): where it went on from, where nothing else i
 
 import itertools
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,9 +14,11 @@ from pipelines.stages import outline
 from pipelines.stages.appearance import MIN_ENERGY, MIN_SPREAD, Appearance
 from pipelines.stages.beside import Beside
 from pipelines.stages.candidates import Seen, candidates_again, merged, recurring
+from pipelines.stages.doubt import drop_doubtful
 from pipelines.stages.follow import FOUND, Spot, cleaned, follow, near_any
 from pipelines.stages.looks import Looks, Match
-from pipelines.stages.windows import Window
+from pipelines.stages.recognised import Recogniser, recognise
+from pipelines.stages.windows import SAME_PX, Part, Window, elsewhere
 
 _SIGHTINGS, _MOST_APPEARANCES = 192, 4
 """Sightings that are kept (thinned evenly when more come), and how many appearances one cursor may have."""
@@ -30,63 +31,17 @@ _SAME_PLACE = 0.95
 """Where it was a moment later, it need not stand out much from its surroundings."""
 _MAX_WINDOWS, _BACK_PX = 16, 12
 """So many windows can be looked at again; so far, pixels, it may have gone before it was first recognised."""
-_SAME_PX = 2
-"""A match wavers no further."""
-_HARDLY, _STRAY = 0.5, 0.1
-"""A window in which it was found for less of the samples is looked at once more, for a cursor that lies still in it; so few
-are stray ones."""
 _IN_BOTH = 0.75
 """How sure two pictures together must be."""
 _SURER = 0.1
 """A place from which it goes on is taken for another one where it only lies, if it is not so much less like the cursor."""
 
 
-class Part:
-    """A window of a rest, and where the cursor was in its own samples. The window goes when no more can be learned."""
-
-    __slots__ = ("first", "numbers", "window")
-
-    def __init__(self, window: Window | None, spots: Sequence[Spot], first: bool) -> None:
-        self.window, self.spots = window, spots
-        self.first = first
-        """Of its rest: the window before shows another picture."""
-
-    @property
-    def spots(self) -> list[Spot]:
-        """In time order. Held as `numbers` (n, 4), a column for each field: a video's parts are kept to its end."""
-        return [Spot(*row) for row in self.numbers.tolist()]
-
-    @spots.setter
-    def spots(self, spots: Sequence[Spot]) -> None:
-        self.numbers = np.array([(s.time_s, s.x, s.y, s.score) for s in spots]).reshape(-1, 4)
-
-    def lie(self, spots: Sequence[Spot]) -> None:
-        """It lies there at those times; at others it stays where it was found."""
-        at = {s.time_s: s for s in (*self.spots, *spots)}
-        self.spots = [at[t] for t in sorted(at)]
-
-    @property
-    def hardly(self) -> bool:
-        """Whether it was found for too little of the window to be believed where it could lie still somewhere else."""
-        assert self.window is not None
-        return len(self.numbers) < _HARDLY * self.window.count
-
-    @property
-    def believed(self) -> bool:
-        """Whether it was found often enough to be looked for where it was first or last."""
-        assert self.window is not None
-        return len(self.numbers) > 0 and len(self.numbers) >= _STRAY * self.window.count
-
-    @property
-    def lies(self) -> bool:
-        """Whether it was found, at one place only."""
-        return len(self.numbers) > 0 and bool(np.ptp(self.numbers[:, 1:3], axis=0).max() <= _SAME_PX)
-
-
 @dataclass(slots=True)
 class Pointer:
     """What is known of the video's cursor: its looks, and where it was last. Shared by the video's rests."""
 
+    net: Recogniser | None = None
     looks: Looks = field(default_factory=Looks)
     last: Spot | None = None
     left: Spot | None = None
@@ -143,7 +98,16 @@ class Pointer:
             following = part.spots[0] if part.believed else following
         self._left_lying()
         self._still()
+        if self.net is not None and self.parts:
+            drop_doubtful(self.looks, self.parts, self._width, self.left)  # else what is doubtful keeps the net from looking
+            recognise(self.net, self.looks, self.parts)
         self.last = last
+
+    @property
+    def _width(self) -> int:
+        window = self.parts[0].window
+        assert window is not None
+        return int(window.background.shape[1])
 
     def _parked(self, part: Part, following: Spot) -> list[Spot]:
         """Where it may have rested before it was recognised at `following`; empty to leave what was found."""
@@ -216,7 +180,7 @@ class Pointer:
     def _confirm(self, part: Part, window: Window) -> None:
         """A place where it only rests is surer if its outline is there too, and none if that is part of the pictures."""
         x, y = part.numbers[0, 1:3].tolist()
-        thing = outline.expected(self.looks, window.background, window.quiet, (x, y), _SAME_PX)
+        thing = outline.expected(self.looks, window.background, window.quiet, (x, y), SAME_PX)
         if thing is None:
             return
         if self._elsewhere(thing.x, thing.y):
@@ -226,17 +190,8 @@ class Pointer:
 
     def _elsewhere(self, x: float, y: float) -> bool:
         """Whether its outline is there while the cursor itself is mostly somewhere else."""
-        known = np.concatenate([part.numbers for part in self.parts])
-        for part in self.parts:
-            window = part.window
-            assert window is not None
-            at = known[(known[:, 0] >= window.times[0] - 1e-6) & (known[:, 0] <= window.times[-1] + 1e-6)]
-            far = np.maximum(np.abs(at[:, 1] - x), np.abs(at[:, 2] - y)) > self.looks.size
-            if far.sum() > len(window.times) / 2 and outline.expected(
-                self.looks, window.background, window.quiet, (x, y), _SAME_PX
-            ):
-                return True
-        return False
+        return any(outline.expected(self.looks, window.background, window.quiet, (x, y), SAME_PX)
+                   for window in elsewhere(self.parts, x, y, self.looks.size))  # fmt: skip
 
 
 def learned(seen: list[Seen]) -> Looks:

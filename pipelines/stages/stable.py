@@ -28,6 +28,10 @@ _OFTEN_RATE, _OFTEN, _INSETS_SHARE = 0.05, 0.3, 0.35
 """A block that changed in this share of the last two seconds is an inset's, if they all are this share of the picture."""
 _CAPTION_S = 10.0
 """What is built twice in one place within this time is a caption, not a slide's next line."""
+_LOWEST, _CENTRED = 0.8, 0.2
+"""A line below this share of the height, its middle no further from the picture's than this share of the width, is one at
+first sight: there players and editors put captions, and slides hardly ever their next line. A few words may be all of it
+that differs."""
 _BUILD_SHARE = 0.012
 _LINE_BLOCKS, _LINE_RATIO = 8, 2.5
 _BUILD_S = 1.0
@@ -134,7 +138,7 @@ class RestDetector:
         built_s = max(self.settled_s, float(np.median(self._other_s[part])))
         again = time_s - self._built_s[part] < _CAPTION_S
         self._built_s[part] = time_s
-        if again.mean() >= 0.5:
+        if again.mean() >= 0.5 or _is_caption(part):
             rows, columns = (slice(axis.min(), axis.max() + 1) for axis in np.nonzero(part))
             self._captions[rows, columns] = True
             return None
@@ -160,6 +164,14 @@ def _is_built(part: np.ndarray) -> bool:
         return True
     rows, columns = (np.ptp(axis) + 1 if axis.size else 0 for axis in np.nonzero(part))
     return bool(columns >= _LINE_BLOCKS and columns >= _LINE_RATIO * rows)
+
+
+def _is_caption(part: np.ndarray) -> bool:
+    """Whether it lies where captions lie."""
+    height, width = part.shape
+    rows, columns = np.nonzero(part)
+    beside = abs(columns.min() + columns.max() + 1 - width) / 2
+    return bool(rows.min() >= _LOWEST * height and beside <= _CENTRED * width)
 
 
 def _exceeds(changed: np.ndarray, texture: np.ndarray, share: float, textured_share: float) -> bool:

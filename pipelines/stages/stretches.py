@@ -31,6 +31,12 @@ class OpenRest:
         self.best: Sample | None = None
         self.fine_shape = (1, 1)
 
+    @property
+    def scale(self) -> tuple[float, float]:
+        """How many pixels of the latest full picture a pixel of the finer luma is, across and down."""
+        height, width = self.frames.frames[-1][1].shape[:2]
+        return width / self.fine_shape[1], height / self.fine_shape[0]
+
     def add(self, sample: Sample) -> None:
         """Takes the next sample of the rest."""
         self.fine_shape = sample.fine.shape

@@ -15,9 +15,9 @@ import numpy as np
 from pipelines.schema import CursorState, Trace, TracePoint
 from pipelines.stages.candidates import candidates, sightings, unit
 from pipelines.stages.follow import Spot, limits
-from pipelines.stages.pointer import Part, Pointer, traced
+from pipelines.stages.pointer import Pointer, traced
 from pipelines.stages.stable import temporal_median
-from pipelines.stages.windows import Window
+from pipelines.stages.windows import Part, Window
 
 _BACKGROUND_SAMPLES = 31
 _NEAR_S, _STIRS = 0.25, 1.0

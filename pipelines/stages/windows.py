@@ -3,16 +3,24 @@
 So what was seen can be looked at again when more is known of the cursor, for a few megabytes a minute.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipelines.stages.candidates import Candidate
+from pipelines.stages.follow import Spot
 
 _TILE_PX = 16
 _MOST_CHANGED = 0.25
 """If more of a sample differs, insets move: of them nothing is kept."""
+_KEPT = 40
+"""Grey levels by which what differs is kept in any case: where a dot trembles, the limit for a cursor is far higher."""
+_HARDLY, _STRAY = 0.5, 0.1
+"""A window in which it was found for less of the samples is looked at once more, for a cursor that lies still in it; so few
+are stray ones."""
+SAME_PX = 2
+"""A match wavers no further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +47,81 @@ class Window:
         quiet: np.ndarray,
         found: list[list[Candidate]],
     ) -> "Window":
-        """Keeps what differs by more than `limit`, and the tiles around."""
-        tiles = tuple(_changed(luma, background, limit, quiet) for luma in lumas)
+        """Keeps what differs by more than `limit`, or by much, and the tiles around."""
+        kept = np.minimum(limit, np.uint8(_KEPT))
+        tiles = tuple(_changed(luma, background, kept, quiet) for luma in lumas)
         return Window(tuple(times), count, background, limit, quiet, tuple(tuple(f) for f in found), tiles)
 
     def lumas(self) -> list[np.ndarray]:
         """The samples again (h, w) uint8; where they hardly differed from the background, the background."""
-        return [self._luma(which, pixels) for which, pixels in self.tiles]
+        return [self.luma(i) for i in range(len(self.tiles))]
 
     def own(self) -> Iterator[tuple[float, np.ndarray]]:
         """Times and samples of this window's own, one held at a time."""
-        for time_s, tiles in zip(self.times[: self.count], self.tiles, strict=False):
-            yield time_s, self._luma(*tiles)
+        for number in range(self.count):
+            yield self.times[number], self.luma(number)
 
-    def _luma(self, which: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    def luma(self, number: int) -> np.ndarray:
+        """One sample again (h, w) uint8."""
+        which, pixels = self.tiles[number]
         height, width = self.background.shape
         whole = _padded(self.background)
         _tiled(whole)[which] = pixels
         return np.ascontiguousarray(whole[:height, :width])
+
+
+class Part:
+    """A window of a rest, and where the cursor was in its own samples. The window goes when no more can be learned."""
+
+    __slots__ = ("first", "numbers", "window")
+
+    def __init__(self, window: Window | None, spots: Sequence[Spot], first: bool) -> None:
+        self.window, self.spots = window, spots
+        self.first = first
+        """Of its rest: the window before shows another picture."""
+
+    @property
+    def spots(self) -> list[Spot]:
+        """In time order. Held as `numbers` (n, 4), a column for each field: a video's parts are kept to its end."""
+        return [Spot(*row) for row in self.numbers.tolist()]
+
+    @spots.setter
+    def spots(self, spots: Sequence[Spot]) -> None:
+        self.numbers = np.array([(s.time_s, s.x, s.y, s.score) for s in spots]).reshape(-1, 4)
+
+    def lie(self, spots: Sequence[Spot]) -> None:
+        """It lies there at those times; at others it stays where it was found."""
+        at = {s.time_s: s for s in (*self.spots, *spots)}
+        self.spots = [at[t] for t in sorted(at)]
+
+    @property
+    def hardly(self) -> bool:
+        """Whether it was found for too little of the window to be believed where it could lie still somewhere else."""
+        assert self.window is not None
+        return len(self.numbers) < _HARDLY * self.window.count
+
+    @property
+    def believed(self) -> bool:
+        """Whether it was found often enough to be looked for where it was first or last."""
+        assert self.window is not None
+        return len(self.numbers) > 0 and len(self.numbers) >= _STRAY * self.window.count
+
+    @property
+    def lies(self) -> bool:
+        """Whether it was found, at one place only."""
+        return len(self.numbers) > 0 and bool(np.ptp(self.numbers[:, 1:3], axis=0).max() <= SAME_PX)
+
+
+def elsewhere(parts: Collection[Part], x: float, y: float, reach: float) -> Iterator[Window]:
+    """The windows in which the cursor was mostly further than `reach` from (x, y): what is there then is not the cursor."""
+    known = np.concatenate([part.numbers for part in parts])
+    for part in parts:
+        window = part.window
+        assert window is not None
+        at = known[(known[:, 0] >= window.times[0] - 1e-6) & (known[:, 0] <= window.times[-1] + 1e-6)]
+        far = np.maximum(np.abs(at[:, 1] - x), np.abs(at[:, 2] - y)) > reach
+        if far.sum() > len(window.times) / 2:
+            yield window
 
 
 def _changed(

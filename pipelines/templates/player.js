@@ -5,15 +5,16 @@
   const clock = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, "0")}`;
   const within = (span, t) => t >= span[0] && t < span[1];
 
-  function place(points, t, gap) {
+  function place(runs, t) {
+    const points = runs.filter((run) => t >= run[0][0] && t < run[run.length - 1][0] + 0.5).pop();
+    if (!points) return null;
     let low = 0, high = points.length;
     while (low < high) {
       const middle = (low + high) >> 1;
       if (points[middle][0] <= t) low = middle + 1; else high = middle;
     }
     const before = points[low - 1], after = points[low];
-    if (!before) return null;
-    if (!after || after[0] - before[0] > gap) return t - before[0] < 0.5 ? before : null;
+    if (!after) return before;
     const share = (t - before[0]) / Math.max(1e-9, after[0] - before[0]);
     return before.map((v, i) => v + share * (after[i] - v));
   }
@@ -41,8 +42,8 @@
       clip.views.forEach((view, i) => {
         const box = article.querySelector(`[data-view="${i}"]`), on = view.spans.some((s) => within(s, t));
         box.classList.toggle("on", on);
-        move(box.querySelector(".dot.found"), on ? place(view.trace, t, view.gap) : null);
-        move(box.querySelector(".dot.true"), on ? place(view.truth, t, view.gap) : null);
+        move(box.querySelector(".dot.found"), on ? place(view.trace, t) : null);
+        move(box.querySelector(".dot.true"), on ? place(view.truth, t) : null);
       });
       for (const [index, span] of Object.entries(clip.episodes))
         for (const e of find(`[data-episode="${index}"]`)) e.classList.toggle("on", within(span, t));

@@ -15,7 +15,7 @@ from serve.evaluation.judge import Judge
 from serve.evaluation.pictures import parts
 from serve.evaluation.prompts import prompt
 from serve.evaluation.question import Question
-from serve.evaluation.scoring import is_judged, score
+from serve.evaluation.scoring import is_judged, said, score
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,12 +93,14 @@ class Asker:
         return row
 
     async def _scored(self, question: Question, row: Answer) -> Answer:
-        reply = row.reply or ""
+        reply = said(row.reply or "")
         scored = score(question, reply, self.measure)
-        if scored.reason is not None:
+        is_marked = is_judged(question, self.measure)
+        if scored.reason is not None and not (is_marked and self.judge.scale.together):
+            # beside a reference that is marked too, an empty answer is marked as any other
             return dataclasses.replace(row, status=scored.reason.status, reason=scored.reason)
         row = dataclasses.replace(row, chosen=scored.chosen, parts=scored.parts)
-        if not is_judged(question, self.measure):
+        if not is_marked:
             return dataclasses.replace(row, score=scored.score, score_of=1.0)
         verdict = await self.judge.mark(question, reply)
         return dataclasses.replace(

@@ -40,6 +40,7 @@ class Client:
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"The address must begin with http:// or https://, not '{url}'.")
         self.model, self._variable = model, key_variable
+        self._option = "--judge-url" if key_variable == JUDGE_KEY_VARIABLE else "--url"
         self._client = openai.AsyncOpenAI(
             base_url=url,
             api_key=os.environ.get(key_variable) or "none",
@@ -84,9 +85,9 @@ class Client:
     def _sorted(self, error: openai.APIStatusError) -> Exception:
         status, said = error.status_code, f"{error.status_code}: {_line(error)}"
         if status in (401, 403):
-            return UsageError(f"The server answers {status}: check --url and {self._variable}.")
+            return UsageError(f"The server answers {status}: check {self._option} and {self._variable}.")
         if status == 404:
-            return UsageError(f"The server answers 404: it has no '{self.model}', or --url lacks its /v1.")
+            return UsageError(f"The server answers 404: it has no '{self.model}', or {self._option} lacks its /v1.")
         if status == 429:
             return Fault(Reason.RATE_LIMITED, said)
         if status == 408:

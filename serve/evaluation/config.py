@@ -60,6 +60,8 @@ class Settings:
     """Of SLAKE's questions: en, zh or all."""
     held_out_share: float = HELD_OUT_SHARE
     """Of a dataset's videos: questions are asked about these; 1 asks about all."""
+    groups: tuple[str, ...] = ()
+    """Ask only the questions of these groups, as the table names them; empty: all."""
     timeout_s: float = 300.0
     max_retries: int = 6
     """Of a request: on 408, 409, 429, 5xx and broken connections, with back-off, as Retry-After asks up to two minutes."""
@@ -90,8 +92,8 @@ class Settings:
             raise UsageError(f"language is en, zh or all, not '{self.language}'.")
 
 
-_OF_THE_RUN = frozenset({"timeout_s", "max_retries", "judge_tries", "stop_after", "resamples", "confidence"})
-"""Settings that change how a run goes, and no row."""
+_OF_THE_RUN = frozenset({"timeout_s", "max_retries", "judge_tries", "stop_after", "resamples", "confidence", "groups"})
+"""Settings that change how a run goes, and no row; what is asked is told by the questions' own digest."""
 
 
 def row_settings(settings: Settings) -> dict[str, str]:

@@ -92,17 +92,24 @@ def _quotient(a: np.ndarray, of_a: np.ndarray, b: np.ndarray, of_b: np.ndarray) 
 
 
 def p_value(first: Sequence[Point], second: Sequence[Point], *, seed: int, resamples: int) -> float | None:
-    """Two-sided: how often a difference this large comes about if each source's two results are exchanged by chance."""
+    """Two-sided: how often a `difference` this large comes about if each source's two results are exchanged by chance."""
     import scipy.stats
 
     if not first:
         return None
-    (a, b), _ = _sums([first, second])
-    if len(a) < 2:
+    scores, ofs = _sums([first, second])
+    count = len(scores[0])
+    if count < 2:
         return None
+    score, of = np.concatenate(scores), np.concatenate(ofs)
+
+    def share(places: np.ndarray, axis: int) -> np.ndarray:
+        places = places.astype(int)
+        return np.asarray(score[places].sum(axis=axis) / of[places].sum(axis=axis))
+
     result = scipy.stats.permutation_test(
-        (a, b),
-        lambda x, y, axis: np.sum(y - x, axis=axis),
+        (np.arange(count), np.arange(count, 2 * count)),  # a source's score goes with its possible score
+        lambda x, y, axis: share(y, axis) - share(x, axis),
         permutation_type="samples",
         vectorized=True,
         n_resamples=resamples,

@@ -54,17 +54,11 @@ def runs_in(folder: Path) -> list[Run]:
 
 
 def points(answers: Iterable[Answer]) -> dict[str, Point]:
-    """What each question adds to the score: nothing where it failed; an unparsed reply is not right.
-
-    Where a score is a share of the reference's own mark, a reply that was not judged has nothing to be a share of, and adds
-    nothing either.
-    """
-    every = list(answers)
-    relative = any(a.score_of not in (None, 1.0) for a in every)
+    """What each question adds to the score: nothing where it failed; an unparsed reply is not right."""
     found = {}
-    for a in every:
+    for a in answers:
         if a.status is Status.OK and a.score is not None and a.score_of:
             found[a.question_id] = Point(source_id=a.source_id, score=a.score, score_of=a.score_of)
-        elif a.status is Status.UNPARSED and not relative:
+        elif a.status is Status.UNPARSED:
             found[a.question_id] = Point(source_id=a.source_id, score=0.0)
     return found

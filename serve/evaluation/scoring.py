@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from serve.evaluation.answer import Part, Reason
 from serve.evaluation.config import OpenScore
 from serve.evaluation.question import Kind, Question
-from serve.evaluation.scorers.choice import choose
+from serve.evaluation.scorers.choice import choose, without_thoughts
 from serve.evaluation.scorers.overlap import overlap
 from serve.evaluation.scorers.word import say
 
-VERSION = "2"
+VERSION = "3"
 """Part of the fingerprint: raised when the same reply gets another score."""
 
 
@@ -28,9 +28,15 @@ def is_judged(question: Question, measure: OpenScore) -> bool:
     return question.kind is Kind.OPEN and measure is OpenScore.JUDGE
 
 
+def said(reply: str) -> str:
+    """The reply without its thoughts; nothing where it was cut off while it thought."""
+    return without_thoughts(reply).strip()
+
+
 def score(question: Question, reply: str, measure: OpenScore) -> Scored:
     """The score of a reply to a question that is not judged; for a judged one its parts alone."""
-    if not reply.strip():
+    reply = said(reply)
+    if not reply:
         return Scored(score=None, reason=Reason.EMPTY)
     if question.kind is Kind.OPEN:
         agreed = overlap(reply, question.answer)

@@ -79,7 +79,7 @@ def clips(data: Path) -> list[Clip]:
     found: dict[str, Clip] = {}
     count: Counter[str] = Counter()
     for path, number, row in numbered(
-        find(data, ("surgeryvideoqa*.jsonl", "*.jsonl", "data/*.parquet", "*.parquet", "*.csv"))
+        find(data, ("surgeryvideoqa*.jsonl", "*.jsonl", "data/*.parquet", "*.parquet", "*.csv", "*.json"))
     ):
         clip = _clip(row, path, number)
         known = found.setdefault(clip.name, clip)

@@ -1,7 +1,7 @@
 """The table of one model on one benchmark: every condition, every group, with intervals and what is not in the score."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,8 @@ class Line:
     parsed_score: float | None
     """The same, of the replies that chose something."""
     commonest: float | None
-    """What always choosing the commonest right answer would reach, where there is something to choose."""
+    """What always choosing the commonest right answer would reach, where there is something to choose. Where options
+    differ from question to question, the source that asks for an answer most often is left out of its count."""
     ok: int
     unparsed: int
     failed: int
@@ -142,15 +143,33 @@ def _mean(answers: Sequence[Answer], name: str) -> float | None:
 
 
 def _commonest(answers: Sequence[Answer]) -> float | None:
-    """Per group, since what is common in one need not be an option in the other; of questions with options alone."""
+    """Per group, since what is common in one need not be an option in the other; of questions with options alone.
+
+    Answers that are equally common share the guess. Where options differ, the source that asks for an answer most often is
+    left out of its count, for every answer alike: of answers that are asked for once, the right one would else be the
+    commonest of its options.
+    """
     closed = [a for a in answers if a.kind != Kind.OPEN and a.status is not Status.FAILED]
     if not closed or len(closed) < sum(a.status is not Status.FAILED for a in answers):
         return None
-    frequency: dict[str, Counter[str]] = {}
+    groups: dict[str, list[Answer]] = {}
     for a in closed:
-        frequency.setdefault(a.group, Counter())[a.expected] += 1
-    right = [max(a.options, key=lambda o, a=a: frequency[a.group][o]) == a.expected for a in closed]  # type: ignore[misc]
-    return float(np.mean(right))
+        groups.setdefault(a.group, []).append(a)
+    return sum(sum(_guessed(group)) for group in groups.values()) / len(closed)
+
+
+def _guessed(answers: Sequence[Answer]) -> Iterator[float]:
+    """For each question the chance that its commonest option is right."""
+    often = Counter(a.expected for a in answers)
+    if len({frozenset(a.options) for a in answers}) > 1:
+        most = Counter[str]()
+        for (answer, _), n in Counter((a.expected, a.source_id) for a in answers).items():
+            most[answer] = max(most[answer], n)
+        often.subtract(most)
+    for a in answers:
+        highest = max(often[option] for option in a.options)
+        commonest = [option for option in a.options if often[option] == highest]
+        yield (a.expected in commonest) / len(commonest)
 
 
 def _looking(shown: Run, other: Run, settings: Settings) -> Looking:

@@ -11,13 +11,16 @@ import psutil
 import pytest
 
 from actors.decoder import Decoder
-from actors.requests import AudioRequest, AudioWindow, LookRequest, Probed, Screened, ScreenRequest
+from actors.requests import AudioRequest, AudioWindow, LookRequest, PicturesRequest, Probed, Screened, ScreenRequest, Seen
 from pipelines import recipes
 from pipelines.config import Config
 from pipelines.errors import EnvironmentFault, RowError
+from pipelines.resources import Resources
 from pipelines.schema import Reason, Span
 from pipelines.settings import with_settings
+from pipelines.stages.uploads import UploadLimits
 from tests.media import write_video
+from tests.pipelines.stages.test_uploads import bomb, encoded, noise
 
 
 @pytest.fixture
@@ -95,6 +98,26 @@ def test_a_hang_ends_at_the_deadline(config: Config, tmp_path: Path) -> None:
     assert error.value.reason is Reason.DEADLINE
     assert children() == []
     decoder.close()
+
+
+def test_a_picture_beyond_the_memory_limit_fails_alone() -> None:
+    limits = UploadLimits(image_pixels=10**10, min_side_px=28, max_aspect=20, video_seconds=30, video_pixels=100_000,
+                          video_fps=1, frames=8, frame_pixels=10_000)  # fmt: skip
+
+    def plain(*pictures: bytes) -> list[object]:
+        return list(decoder.ask(PicturesRequest(pictures=pictures, limits=limits, as_frames=False)))
+
+    decoder = Decoder(Resources(decoder_memory_gib=0.5))
+    try:
+        assert [type(m) for m in plain(encoded(noise()))] == [Seen]
+        (child,) = children()
+        with pytest.raises(RowError) as error:
+            plain(bomb(14_000))  # 0.7 GiB, were it decoded
+        assert error.value.reason is Reason.OUT_OF_MEMORY
+        assert [type(m) for m in plain(encoded(noise()))] == [Seen]
+        assert children() == [child]
+    finally:
+        decoder.close()
 
 
 def test_audio_windows_are_cut_to_the_sample(decoder: Decoder, tmp_path: Path) -> None:

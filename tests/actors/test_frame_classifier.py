@@ -196,6 +196,11 @@ def test_labels_name_domains() -> None:
     assert columns_of(["CT", "X-ray", "Chest X Ray", "Histology slide", "non-medical"]) == [
         DOMAINS.index(d) for d in (Domain.CT, Domain.XRAY, Domain.XRAY, Domain.HISTOPATHOLOGY, Domain.NONMEDICAL)
     ]
+    assert columns_of(["no_tumor_mri", "non-contrast CT", "No finding X-ray", "not CT", "not relevant"]) == [
+        DOMAINS.index(Domain.MRI), DOMAINS.index(Domain.CT), DOMAINS.index(Domain.XRAY), NONMEDICAL, NONMEDICAL,
+    ]  # fmt: skip
+    denials = ["not an x-ray", "no ultrasound image", "non_medical_frames", "no medical content", "not_relevant_frame"]
+    assert columns_of(denials) == [NONMEDICAL] * len(denials)
     assert columns_of(["other", "histopathology"]) == [NONMEDICAL, DOMAINS.index(Domain.HISTOPATHOLOGY)]
 
 

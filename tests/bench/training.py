@@ -112,7 +112,7 @@ def bare(data: Path, out: Path, settings: tuple[str, ...]) -> None:
     torch.set_num_threads(os.cpu_count() or 1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     job, reader, collator = planned(data, out, settings)
-    stage, found = job.config.stages["all"], means(job.config.run)
+    stage, found = job.config.stages["all"], means(job.config.run, device)
     model = prepared(local_model(job.config.model), stage, found, job.config.seed).to(device)
     loss_of, collate = packed_loss(model), collator(model)
     packs = job.plan.packs(lambda r: reader.length(r.stream, r.row))

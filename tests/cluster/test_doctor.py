@@ -33,4 +33,4 @@ def test_a_check_that_falls_over_is_a_finding(monkeypatch: pytest.MonkeyPatch, f
     assert len(findings) == 11
     broken = [f for f in findings if f.subject == "falls"]
     assert len(broken) == 3
-    assert all(f.wrong and str(fault) in f.state and f.remedy == "make setup" for f in broken)
+    assert all(f.wrong and str(fault) in f.state and f.remedy == "make -B setup" for f in broken)

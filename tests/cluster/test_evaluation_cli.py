@@ -2,10 +2,13 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 from cluster import cli
+from pipelines.split import HELD_OUT_SHARE, is_held_out
 from tests.media import write_video
+from tests.serve.evaluation.benchmarks.test_held_out import build
 from tests.serve.evaluation.chat import error, serving
 from tests.serve.evaluation.test_run import right, write_questions
 
@@ -42,6 +45,18 @@ def test_evaluate_blind_and_compare(tmp_path, preceptor):
     assert code == 0
     assert "B - A: +66.7 [" in said
     assert json.loads((tmp_path / "c.json").read_text())["second_better"] == 8
+
+
+@pytest.mark.parametrize(("words", "share"), [((), HELD_OUT_SHARE), (("--set", "held_out_share=0.5"), 0.5)])
+def test_a_dataset_is_asked_about_its_held_out_videos_and_no_others(tmp_path, preceptor, words, share):
+    data = build(tmp_path / "dataset", videos=12)
+    with serving(lambda r: "A") as server:
+        code, _, _ = preceptor("evaluate", "--url", server.url, "--model", "m", "--benchmark", data,
+                               "--out", tmp_path / "out", "--set", "resamples=200", *words)  # fmt: skip
+    assert code == 0
+    asked = pq.read_table(tmp_path / "out" / "shown" / "results.parquet")["source_id"].to_pylist()
+    assert set(asked) == {f"v{i}" for i in range(12) if is_held_out(f"v{i}", share)}
+    assert len(server.seen) == len(asked)
 
 
 def test_failed_questions_are_said_and_give_status_1(tmp_path, preceptor):

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 from cluster.cli import app
 from cluster.train_cli import frame_training
 from pipelines.errors import UsageError
+from train.run import Stopped
 
 
 def invoke(*words):
@@ -48,3 +49,16 @@ def test_labels_are_asked_for_at_an_address_without_a_key_in_it(tmp_path):
                     "--model", "eye")  # fmt: skip
     assert isinstance(result.exception, UsageError)
     assert "PRECEPTOR_TEXT_API_KEY" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "work"), [(("vlm",), "train.run.run"), (("frames", "--recipe", "vit"), "train.frame_tuning.run")]
+)
+def test_told_to_leave_a_training_ends_with_the_status_of_sigterm(monkeypatch, tmp_path, words, work):
+    def stopped(*_, **__):
+        raise Stopped("it kept a checkpoint; the same command goes on from there.")
+
+    monkeypatch.setattr(work, stopped)
+    result = invoke(*words, "--data", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 143
+    assert result.stderr == "preceptor: it kept a checkpoint; the same command goes on from there.\n"

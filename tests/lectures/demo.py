@@ -47,17 +47,19 @@ class Film:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+LONG_ENOUGH_S = 62.0
+"""Not to be rejected as too short, where another reason is meant."""
 FILMS: dict[str, Film] = {
     "mri.mp4": Film(MRI),
     "ophthalmology.mp4": Film(OPHTHALMOLOGY, {"vfr": True}),
     "histopathology.mp4": Film(HISTOPATHOLOGY, {"rotation": 90}),
     "odd_sized.mkv": Film(MRI_PLANES, {"size": (853, 481), "pixel_format": "yuv444p"}),
     "cut_off.mp4": Film(MRI, {"duration_s": 100.0}),
-    "talk.mp4": Film(TALK),
-    "silent_film.mp4": Film(silenced(OPHTHALMOLOGY)),
-    "slideshow.mp4": Film(HISTOPATHOLOGY, {"audio": False}),
+    "talk.mp4": Film(TALK, {"duration_s": LONG_ENOUGH_S}),
+    "silent_film.mp4": Film(silenced(OPHTHALMOLOGY), {"duration_s": LONG_ENOUGH_S}),
+    "slideshow.mp4": Film(HISTOPATHOLOGY, {"audio": False, "duration_s": LONG_ENOUGH_S}),
     "short.mp4": Film(MRI, {"duration_s": 20.0}),
-    "audio_only.mp4": Film(MRI, {"video": False}),
+    "audio_only.mp4": Film(MRI, {"video": False, "duration_s": LONG_ENOUGH_S}),
 }
 
 

@@ -1,9 +1,10 @@
-"""Is learning real? `python -m tests.lectures.study FOLDER [LECTURES]`, or `make study`: an hour and a half on two cores.
+"""Is learning real? `python -m tests.lectures.study FOLDER [LECTURES]`, or `make study`: two hours on two cores.
 
-Short lectures about two pictures of a head in MRI or CT, one with a bright lesion and one with a dark abscess, go the whole
-way: curated, asked about (the modality, what was said while pointing), learned from, served. Slices that are asked about are
-in no lecture that is learned from (`tests.lectures.varied`). The tuned model must beat the untuned one, itself without
-pictures, itself with wrong pictures, and whoever always gives the commonest answer; intervals are drawn by whole lectures.
+Short lectures about two pictures of a head in MRI or CT with a map of the blood flow, which shows a red lesion in one and a
+blue abscess in the other, go the whole way: curated, asked about (the modality, what was said while pointing), learned from,
+served. Slices that are asked about are in no lecture that is learned from (`tests.lectures.varied`). The tuned model must
+beat the untuned one, itself without pictures, itself with wrong pictures, and whoever always gives the commonest answer;
+intervals are drawn by whole lectures.
 """
 
 import csv
@@ -27,7 +28,7 @@ from serve.evaluation.table import table
 from tests.lectures import loop, render, varied
 from tests.lectures.script import Lecture, Scene, Sentence
 
-LECTURES = 60
+LECTURES = 80
 SIZE, FPS = (640, 360), 10
 APART_S = 6.5
 """Of a slide between two pictures: clips join over 5 s without medicine."""
@@ -44,12 +45,12 @@ FIRST = (
 )
 POINTING = {
     "lesion": (
-        "Look here at this bright round lesion, which is easy to see.",
-        "Now such a bright lesion can be a hematoma, and it lies close to the cortex.",
+        "Look here at this red lesion.",
+        "Now such a lesion can be a hematoma, and it lies close to the cortex.",
     ),
     "abscess": (
-        "Look here at this dark round abscess, which has a bright rim.",
-        "Now such a dark abscess is full of fluid, without hemorrhage, and the cortex beside it is thin.",
+        "Look here at this blue abscess.",
+        "Now such an abscess is full of fluid, without hemorrhage, and the cortex beside it is thin.",
     ),
 }
 """What is said of each finding, always in the same words: an open answer counts where it is the same, word for word.
@@ -62,11 +63,12 @@ LAST = (
     "There was nothing else to be seen.",
 )
 CLOSING = ("Thank you for watching.", "That is all for today.", "See you next time.")
-TRAINING = ("stages.all.epochs=5", "stages.all.batch_packs=1", "vision.image_max_tokens=16")
-"""Frames of 140 x 84 pixels are enough to see a finding of a sixth of their height, and take a sixth of the tokens."""
-
-
-ASKING = ("max_tokens=48",)
+FAMILIES = ("modality", "finding")
+TRAINING = (
+    "stages.all.epochs=6", "stages.all.batch_packs=1", "stages.all.rates.vision=2e-4", "vision.image_max_tokens=16",
+)  # fmt: skip
+"""Frames of 140 x 84 pixels are enough to see a finding of a fifth of their height, and take a sixth of the tokens."""
+ASKING = ("max_tokens=24", "groups=" + ",".join(f"{family}_{form}" for family in FAMILIES for form in ("choice", "open")))
 """Every right answer is shorter, and the untuned model would go on for long."""
 
 
@@ -79,14 +81,16 @@ class Planned:
 
 
 def planned(count: int) -> Iterator[Planned]:
-    """The lectures, the kinds in turn.
+    """The lectures, the kinds in turn among those held out and among the others.
 
     Which lecture is held out follows from its id, as in every dataset; its pictures are then of held-out sources.
     """
+    placed = Counter[bool]()
     for number in range(count):
-        kind = list(KINDS)[number % len(KINDS)]
-        video_id = f"{kind}_{number:04d}"
+        video_id = f"lecture_{number:04d}"
         held_out = is_held_out(video_id, HELD_OUT_SHARE)
+        kind = list(KINDS)[placed[held_out] % len(KINDS)]
+        placed[held_out] += 1
         order = random.Random(f"study:{video_id}")
         sources = [s for s, kept in varied.sources(kind).items() if kept is held_out]
         scenes = [_slide((f"Case {number + 1}", "Two pictures"), order.choice(OPENERS), 4.0)]
@@ -174,7 +178,7 @@ def main() -> None:
     manifest = render_all(folder / "videos", count)
     data = str(folder / "dataset")
     loop.preceptor("curate", str(manifest), "--out", data, "--set", "probe.min_duration_s=15")
-    loop.preceptor("instruct", data, "--set", "families=modality,finding")
+    loop.preceptor("instruct", data, "--set", f"families={','.join(FAMILIES)}")
     loop.close(data, folder / "loop", HELD_OUT_SHARE, train=TRAINING, asked=ASKING, conditions=("blind", "shuffled"))
     found = verdict({name: read_run(folder / "loop" / name) for name in ASKED})
     (folder / "study.md").write_text(found + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """Pictures for the study: many, all different, of sources that are apart in training and in the questions.
 
 A name is `KIND/SOURCE/FINDING/NUMBER`. A source is one slice of a volume; its pictures differ in crop, side, brightness and
-in where their one finding lies, which is drawn so that it is plain to see.
+in where their one finding lies, which is coloured so that it is plain to see.
 """
 
 import random
@@ -14,8 +14,12 @@ from tests.lectures.grounding import phantoms
 
 EDGE_PX = 480
 """Of the square pictures."""
-FINDINGS = {"lesion": (235, 0.0), "abscess": (0, 0.3)}
-"""Grey level, and the share of the radius that a bright rim takes."""
+BLUR_PX = 10
+"""Of a finding's edge."""
+FINDINGS = {"lesion": (215, 50, 30), "abscess": (40, 80, 215)}
+"""The colour in which a map of the blood flow shows it: red where much flows, blue where hardly any does."""
+OPACITY = 0.6
+"""Of that colour: the tissue is seen through it, and the frame classifier still knows MRI from CT."""
 
 
 def sources(kind: str) -> dict[str, bool]:
@@ -38,12 +42,10 @@ def picture(name: str) -> pictures.Picture:
     order = random.Random(f"{kind}/{source}/{finding}/{number}")
     image = _varied(_source(kind, source), order)
     across, down = (order.uniform(0.3, 0.7) * EDGE_PX for _ in range(2))
-    radius = order.uniform(0.08, 0.11) * EDGE_PX
-    grey, rim = FINDINGS[finding]
-    for level, reach in ((235, radius), (grey, radius * (1 - rim))):
-        mask = Image.new("L", image.size, 0)
-        ImageDraw.Draw(mask).ellipse((across - reach, down - reach, across + reach, down + reach), fill=255)
-        image.paste((level, level, level), mask=mask.filter(ImageFilter.GaussianBlur(3)))
+    radius = order.uniform(0.1, 0.14) * EDGE_PX
+    mask = Image.new("L", image.size, 0)
+    ImageDraw.Draw(mask).ellipse((across - radius, down - radius, across + radius, down + radius), fill=round(255 * OPACITY))
+    image.paste(FINDINGS[finding], mask=mask.filter(ImageFilter.GaussianBlur(BLUR_PX)))
     box = (across - radius, down - radius, across + radius, down + radius)
     return pictures.Picture(name=name, pixels=np.asarray(image), regions={finding: box})
 

@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import io
+import json
 from pathlib import Path
 
 import PIL.Image
@@ -10,10 +11,11 @@ import pytest
 import yaml
 
 from pipelines import export
+from pipelines.card import card
 from pipelines.errors import UsageError
-from pipelines.export import COLUMNS, card, example, examples, export_hf
+from pipelines.export import COLUMNS, example, examples, export_hf
 from pipelines.image_file import image_path
-from pipelines.schema import Reason
+from pipelines.schema import Choice, Reason
 from tests.pipelines import datasets
 
 
@@ -44,6 +46,9 @@ def test_columns_carry_the_clip_and_where_it_came_from(out: str) -> None:
     made = datasets.clip("knee", 0.0, datasets.picture("knee", 4))
     assert (row.caption, row.caption_source, row.caption_support) == (made.raw_text, "transcript", 0.5)
     assert (row.medical_text, row.roi_text) == ("A haemangioma.", None)
+    assert made.medical_text is not None
+    assert (row.medical_text_source, row.medical_text_support) == (made.medical_text.source, made.medical_text.support)
+    assert (row.roi_text_source, row.roi_text_support) == (None, None)
     assert (row.modality, row.region, row.corrected_text) == ("ct", "abdomen", "The liver shows a haemangioma.")
     assert (row.trace, row.box, row.image_width, row.image_height) == (made.trace, made.box, 160, 120)
     assert (row.pictures, row.episodes, row.links) == (made.pictures, made.episodes, made.links)
@@ -56,6 +61,30 @@ def test_columns_carry_the_clip_and_where_it_came_from(out: str) -> None:
 def test_signed_addresses_are_not_published() -> None:
     video = dataclasses.replace(datasets.ok("a", []), uri="https://user:pass@h/a.mp4?sig=1")
     assert example(video, datasets.clip("a", 0.0, None), None).uri == "https://h/a.mp4"
+
+
+def test_a_clip_that_is_not_relevant_is_marked() -> None:
+    clip = dataclasses.replace(datasets.clip("a", 0.0, None), relevant=Choice(value="irrelevant", decided_by="rules"))
+    row = example(datasets.ok("a", []), clip, None)
+    assert (row.relevant, row.models.relevant_decided_by) == ("irrelevant", "rules")
+
+
+def test_the_screens_verdicts_alone_are_nothing_to_export(out: str, tmp_path: Path) -> None:
+    file = Path(out) / "config.json"
+    saved = json.loads(file.read_text())
+    saved["settings"]["pass"] = "screen"
+    file.write_text(json.dumps(saved))
+    with pytest.raises(UsageError, match="only the screen's verdicts"):
+        export_hf(out, tmp_path / "hf")
+    assert not (tmp_path / "hf").exists()
+
+
+def test_an_empty_folder_behind_a_link_is_filled(out: str, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "hf").symlink_to(tmp_path / "disk")
+    assert export_hf(out, tmp_path / "hf") == 5
+    assert (tmp_path / "hf").is_symlink()
+    assert (tmp_path / "disk" / "README.md").is_file()
 
 
 def test_an_export_is_local(out: str) -> None:

@@ -81,7 +81,6 @@ def ray_here():
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(300)
 def test_each_video_once_what_failed_again_and_what_is_new(tmp_path, ray_here):
     out = build(tmp_path / "out", range(8))
     config = from_curation(starter())
@@ -115,7 +114,6 @@ def test_each_video_once_what_failed_again_and_what_is_new(tmp_path, ray_here):
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(300)
 def test_a_model_behind_an_address(tmp_path, ray_here):
     out = build(tmp_path / "out", range(2))
     with serving(tutor()) as server:

@@ -1,3 +1,4 @@
+import gzip
 import io
 import json
 import os
@@ -133,7 +134,9 @@ def test_a_pipe_does_not_block_the_listing(tmp_path: Path) -> None:
 
 
 class Files(SimpleHTTPRequestHandler):
-    """Serves a folder; `/broken/FILE` breaks off in the middle, `/busy/FILE` always answers 503."""
+    """Serves a folder; `/broken/FILE` breaks off in the middle, `/busy/FILE` always answers 503, `/packed/FILE` comes as
+    gzip to who does not refuse it.
+    """
 
     def do_GET(self) -> None:
         _, kind, name = self.path.split("/", 2) if self.path.count("/") == 2 else ("", "", self.path)
@@ -145,6 +148,14 @@ class Files(SimpleHTTPRequestHandler):
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data[: len(data) // 2])
+        elif kind == "packed":
+            data = (Path(self.directory) / name).read_bytes()
+            packs = "gzip" in self.headers.get("Accept-Encoding", "")
+            self.send_response(200)
+            if packs:
+                self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(gzip.compress(data) if packs else data)
         else:
             super().do_GET()
 
@@ -176,8 +187,13 @@ def test_http_addresses_are_read_and_faults_are_typed(tmp_path: Path, site: str)
     assert f"{site}/none.mp4" in missing.value.detail
     assert not any(word in missing.value.detail for word in ("user", "password", "secret"))
     with pytest.raises(RowError) as unreachable:
-        duration("http://127.0.0.1:1/a.mp4")
+        duration("http://127.0.0.1:1/talk-404.mp4")  # of the address, not of a server
     assert unreachable.value.reason is Reason.UNREACHABLE
+
+
+def test_a_server_that_packs_what_it_sends_is_asked_not_to(tmp_path: Path, site: str) -> None:
+    write_video(tmp_path / "a.mp4", seconds=6)
+    assert duration(f"{site}/packed/a.mp4") == pytest.approx(6, abs=0.2)
 
 
 @pytest.mark.parametrize("kind", ["broken", "busy"])

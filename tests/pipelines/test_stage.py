@@ -1,6 +1,8 @@
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from pipelines.ledger import Ledger
 from pipelines.recipes import starter
 from pipelines.resources import Pool
 from pipelines.schema import Reason, Status, Video
-from pipelines.stage import Lane, Stage, apply, faults_as_raised, start_ledger
+from pipelines.stage import MAX_UNFORESEEN, Lane, Stage, _RowWorker, apply, faults_as_raised, start_ledger
 
 
 def test_a_suspect_runs_alone() -> None:
@@ -109,29 +111,105 @@ class Picky:
         return job
 
 
+class Dead(RefusedKey):
+    dead = True
+
+
+class Left(BaseException):
+    """In the place of the process's end."""
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[_RowWorker, Ledger]]:
+    """A stage's worker in this process, with its ledger."""
+    monkeypatch.setattr("ray.get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "node"))
+    monkeypatch.setattr("pipelines.stage.ask", lambda ledger, name, *given: getattr(ledger, name)(*given))
+
+    def leave(status: int) -> None:
+        raise Left(status)
+
+    monkeypatch.setattr("os._exit", leave)
+
+    def made(make: Callable[..., object], *, last: bool = True) -> tuple[_RowWorker, Ledger]:
+        ledger = Ledger()
+        return _RowWorker(Stage(name="only", make=make, pool=Pool(), last=last), ledger, 2), ledger  # type: ignore[arg-type]
+
+    return made
+
+
+def row(name: str) -> dict[str, Any]:
+    return {"row_id": name, "job": pack(Job(video=Video(video_id=name, uri="u")))}
+
+
+def test_a_rows_fault_stays_with_its_row(worker: Callable[..., tuple[_RowWorker, Ledger]]) -> None:
+    works, ledger = worker(Picky)
+    videos = {name: unpack(works(row(name))["job"]).video for name in ("fine", "rejected", "unforeseen")}
+    assert videos["fine"].status is Status.OK
+    assert [t.stage for t in videos["fine"].stage_times] == ["only"]
+    assert (videos["rejected"].status, videos["rejected"].reason) == (Status.REJECTED, Reason.TOO_SHORT)
+    assert (videos["unforeseen"].status, videos["unforeseen"].detail) == (Status.FAILED, "ZeroDivisionError: a bug")
+    assert ledger.snapshot().done == {"ok": 1, "rejected": 1, "failed": 1}
+
+
+def test_a_decided_row_passes_untouched(worker: Callable[..., tuple[_RowWorker, Ledger]]) -> None:
+    works, ledger = worker(RefusedKey)
+    job = Job(video=Video(video_id="a", uri="u")).ended("before", RowError(Reason.TOO_SHORT, "20 s"))
+    decided = {"row_id": "a", "job": pack(job)}
+    assert works(decided) == decided
+    assert ledger.snapshot().stages == {}
+
+
+def test_a_row_on_which_processes_died_is_failed_before_it_kills_another(
+    worker: Callable[..., tuple[_RowWorker, Ledger]],
+) -> None:
+    works, ledger = worker(Picky)
+    for _ in range(2):  # begun, and never ended
+        ledger.deaths("only", "fine", "node")
+        ledger.begin("only", "fine", "node")
+    video = unpack(works(row("fine"))["job"]).video
+    assert (video.status, video.reason) == (Status.FAILED, Reason.ACTOR_DIED)
+    assert video.detail == "2 processes of stage only died on this input"
+
+
+def test_a_fault_of_the_run_is_noted_and_a_dead_engine_ends_its_process(
+    worker: Callable[..., tuple[_RowWorker, Ledger]],
+) -> None:
+    works, ledger = worker(RefusedKey)
+    with pytest.raises(UsageError, match="the key was refused"):
+        works(row("a"))
+    assert str(ledger.fault()) == "the key was refused"
+    works, ledger = worker(Dead)
+    with pytest.raises(Left):
+        works(row("a"))
+    assert ledger.fault() is None
+
+
+def test_many_unforeseen_faults_are_ours_and_stop_the_run(worker: Callable[..., tuple[_RowWorker, Ledger]]) -> None:
+    works, _ = worker(Picky)
+    for _ in range(MAX_UNFORESEEN):
+        works(row("unforeseen"))
+    with pytest.raises(ZeroDivisionError):
+        works(row("unforeseen"))
+
+
 def through(make: Callable[..., object]) -> dict[str, Video]:
-    """Three videos through a pool of one actor."""
+    """A video through a pool of one actor."""
     import ray.data
 
     ledger = start_ledger()
     stage = Stage(name="only", make=make, pool=Pool(), last=True)  # type: ignore[arg-type]
-    rows = [{"row_id": n, "job": pack(Job(video=Video(video_id=n, uri="u")))} for n in ("fine", "rejected", "unforeseen")]
     with faults_as_raised(ledger):
-        done = apply(ray.data.from_items(rows), stage, ledger=ledger, max_deaths=2).take_all()
+        done = apply(ray.data.from_items([row("fine")]), stage, ledger=ledger, max_deaths=2).take_all()
     return {row["row_id"]: unpack(row["job"]).video for row in done}
 
 
 @pytest.mark.cluster
-def test_a_fault_of_the_run_arrives_as_itself_and_a_rows_fault_stays_with_its_row() -> None:
+def test_a_fault_of_the_run_arrives_as_itself() -> None:
     from cluster.connect import cluster
 
     with cluster(starter()):
-        videos = through(Picky)
+        assert through(Picky)["fine"].status is Status.OK
         with pytest.raises(UsageError, match="^the key was refused$"):
             through(RefusedKey)
         with pytest.raises(EnvironmentFault, match="^there is no such model$"):
             through(NoModel)
-    assert videos["fine"].status is Status.OK
-    assert (videos["rejected"].status, videos["rejected"].reason) == (Status.REJECTED, Reason.TOO_SHORT)
-    assert (videos["unforeseen"].status, videos["unforeseen"].detail) == (Status.FAILED, "ZeroDivisionError: a bug")
-    assert [t.stage for t in videos["fine"].stage_times] == ["only"]

@@ -23,6 +23,16 @@ def test_other_settings_stop_and_are_named(tmp_path: Path) -> None:
     assert "probe.min_duration_s" not in str(error.value)
 
 
+def test_an_address_may_end_in_a_slash_and_one_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.store.filesystem", lambda uri: (None, uri.removeprefix("s3://")))
+    store = Store("s3://films/data/")
+    assert (store.out, store.uri("admission")) == ("s3://films/data", "s3://films/data/admission")
+    assert store.path("a") == "films/data/a"
+    for address in ("https://h/x", "s3://films/my data"):
+        with pytest.raises(UsageError, match="cannot be used"):
+            filesystem(address)
+
+
 def test_a_second_run_is_kept_out(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "out"))
     with store.locked(), pytest.raises(UsageError, match="Another run"), Store(str(tmp_path / "out")).locked():

@@ -23,3 +23,17 @@ def test_strangers_words_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFix
     assert "moov [/b] atom" in said
     assert "x [/b]" in said
     assert "secret" not in said
+
+
+def test_strangers_words_move_no_cursor_and_begin_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    forged = "every input is accounted for"
+    video = datasets.ended("a", Reason.UNREADABLE, "screen", f"x\n{forged}\x1b[2J")
+    video = dataclasses.replace(video, uri=f"/films/a\n{forged}\x1b[2J.mp4")
+    out = datasets.build(tmp_path / "out", [[video]], [])
+    plan = Plan(store=Store(out), config=starter(), fingerprint="f", stages=[], pending=[], changed=[f"b\n{forged}"])
+    print_outcome(plan, audit(out))
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert [line for line in said.splitlines() if line.startswith(forged)] == [
+        "every input is accounted for, every row is there once, every picture matches its id"
+    ]

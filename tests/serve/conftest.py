@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -131,3 +132,4 @@ def server(tiny_model: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPa
             except subprocess.TimeoutExpired:
                 runs.end(process)
         media.shutdown()
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 from PIL import Image
 
@@ -105,3 +106,15 @@ def is_refusal(status: int, body: bytes) -> bool:
         and error["message"].isprintable()
         and "Traceback" not in error["message"]
     )
+
+
+async def post(made: Gateway, *bodies: dict[str, Any]) -> list[asyncio.Task[httpx.Response]]:
+    transport = httpx.ASGITransport(made.app(), raise_app_exceptions=False)
+    client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
+    return [asyncio.create_task(client.post("/v1/chat/completions", json=b)) for b in bodies]
+
+
+def scope() -> dict[str, Any]:
+    return {"type": "http", "method": "POST", "path": "/v1/chat/completions", "raw_path": b"", "query_string": b"",
+            "headers": [(k.encode(), v.encode()) for k, v in JSON.items()], "http_version": "1.1",
+            "scheme": "http", "server": ("localhost", 80), "client": ("127.0.0.1", 1), "root_path": ""}  # fmt: skip

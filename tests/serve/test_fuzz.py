@@ -112,16 +112,40 @@ def test_wrong_fields_are_named(changes: dict[str, Any], param: str | None) -> N
     assert (refused.value.status, refused.value.param) == (400, param)
 
 
-@pytest.mark.parametrize("schema", [{"pattern": "(a{1,1000}){1,1000}"}, {"items": [{"maxLength": 10**9}]},
-                                    {"properties": {"a": {"minItems": -1}}}, {"description": "x" * 20_000}])  # fmt: skip
-def test_schemas_that_would_stop_the_engine_are_refused(schema: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("name", "there", "words"), [("messages", 3, "messages"), ("parts", 4, "content parts"),
+                                                      ("text_chars", 9, "characters of text")])  # fmt: skip
+def test_messages_parts_and_text_are_counted_over_the_whole_request(name: str, there: int, words: str) -> None:
+    def text(words: str) -> dict[str, str]:
+        return {"type": "text", "text": words}
+
+    messages = [{"role": "user", "content": "four"}, {"role": "assistant", "content": [text("a"), text("bc")]},
+                {"role": "user", "content": [text("de"), image(b"a")]}]  # fmt: skip
+    body = as_bytes(question(messages=messages))
+    assert len(read_request(body, LimitSettings(**{name: there})).messages) == 3
+    with pytest.raises(ApiError, match=f"at most {there - 1} {words}") as refused:
+        read_request(body, LimitSettings(**{name: there - 1}))
+    assert (refused.value.status, refused.value.param) == (400, "messages")
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"pattern": "(a{1,1000}){1,1000}"}, "with pattern"), ({"patternProperties": {"^a": {}}}, "with patternProperties"),
+        ({"properties": {"a": {"patternProperties": {}}}}, "with patternProperties"),
+        ({"items": [{"maxLength": 10**9}]}, "maxLength in"), ({"minLength": 65_537}, "minLength in"),
+        ({"properties": {"a": {"minItems": -1}}}, "minItems in"), ({"anyOf": [{"maxItems": 65_537}]}, "maxItems in"),
+        ({"maxItems": 1e9}, "maxItems in"), ({"description": "x" * 20_000}, "at most 16384 characters"),
+    ],
+)  # fmt: skip
+def test_schemas_that_would_stop_the_engine_are_refused(schema: dict[str, Any], words: str) -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
-    with pytest.raises(ApiError):
+    with pytest.raises(ApiError, match=words) as refused:
         read_request(as_bytes(question(response_format=wanted)), LimitSettings())
+    assert (refused.value.status, refused.value.param) == (400, "response_format")
 
 
 def test_a_property_may_be_called_pattern() -> None:
-    text = {"type": "string", "maxLength": 300}
+    text = {"type": "string", "minLength": 0, "maxLength": 65_536}
     schema = {"type": "object", "properties": {"pattern": text, "maxLength": text}}
     wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
     assert read_request(as_bytes(question(response_format=wanted)), LimitSettings()).response_format is not None

@@ -1,14 +1,16 @@
 """Keys at rest, their revocation, and a file that cannot be trusted."""
 
 import json
-import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipelines.errors import EnvironmentFault, UsageError
 from serve import keys
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -77,15 +79,29 @@ def test_a_file_that_others_may_read_or_that_is_damaged_admits_nobody(path: Path
             ring.owner(key)
 
 
-def test_two_that_add_at_once_lose_nothing(path: Path) -> None:
-    children = []
-    for i in range(4):
-        pid = os.fork()
-        if pid == 0:
-            for j in range(5):
-                keys.add(path, f"{i}-{j}")
-            os._exit(0)
-        children.append(pid)
-    for pid in children:
-        assert os.waitpid(pid, 0)[1] == 0
+ADD_FIVE = """
+import sys
+import time
+from pathlib import Path
+from serve import keys
+path, started, me = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+(started / me).touch()
+while len(list(started.iterdir())) < 4:
+    time.sleep(0.001)
+for j in range(5):
+    keys.add(path, f"{me}-{j}")
+"""
+
+
+def test_two_that_add_at_once_lose_nothing(path: Path, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    started.mkdir()
+    children = [subprocess.Popen([sys.executable, "-c", ADD_FIVE, str(path), str(started), str(i)], cwd=ROOT)
+                for i in range(4)]  # fmt: skip
+    try:
+        assert [child.wait(60) for child in children] == [0] * 4
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
     assert len(keys.read(path)) == 20

@@ -70,3 +70,23 @@ def test_nothing_is_started_or_deleted_where_it_is_refused(monkeypatch: pytest.M
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "cannot be listened on" in refused(HttpSettings(keyless=True, port=taken.getsockname()[1]))
     assert touched == []
+
+
+@pytest.mark.parametrize(("http", "host"), [(HttpSettings(), "127.0.0.1"), (HttpSettings(host="0.0.0.0"), "0.0.0.0")])
+def test_it_listens_where_it_is_told_and_by_default_on_this_machine_only(
+    monkeypatch: pytest.MonkeyPatch, http: HttpSettings, host: str
+) -> None:
+    given: dict[str, Any] = {}
+
+    def start(**options: Any) -> None:
+        given.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ray.serve, "start", start)
+    monkeypatch.setattr(ray.serve.context, "_get_global_client", lambda **k: None)
+    monkeypatch.setattr("serve.run._check_port", lambda *a: None)
+    monkeypatch.setattr("serve.run._on_signal", lambda stop: None)
+    with pytest.raises(KeyboardInterrupt):
+        run(Served(source="none", name="tiny"), ServeConfig(http=http), connect=connected, say=print)
+    assert given["http_options"]["host"] == host
+    assert given["proxy_location"] == ("HeadOnly" if host == "127.0.0.1" else "EveryNode")

@@ -7,12 +7,13 @@ import torch
 
 
 class Alone:
-    """A worker by itself, whose checkpoints are kept in a folder, and who may be told to go."""
+    """A worker by itself, whose checkpoints are kept in a folder, and who may be told to go, or that its machine may."""
 
     rank, workers, workers_here = 0, 1, 1
 
-    def __init__(self, kept, leave_at=None, die_at=None):
-        self._kept, self._leave_at, self._die_at, self.lines, self._asked = kept, leave_at, die_at, [], 0
+    def __init__(self, kept, leave_at=None, die_at=None, save_at=None):
+        self._kept, self._leave_at, self._die_at, self._save_at, self._asked = kept, leave_at, die_at, save_at, 0
+        self.lines, self.kept_at = [], []
 
     def device(self):
         return torch.device("cpu")
@@ -24,6 +25,7 @@ class Alone:
     def report(self, state, folder):
         shutil.rmtree(self._kept, ignore_errors=True)
         shutil.copytree(folder, self._kept)
+        self.kept_at.append(state.step)
 
     def say(self, line):
         self.lines.append(line)
@@ -32,4 +34,7 @@ class Alone:
         self._asked += 1
         if self._asked == self._die_at:
             raise KeyboardInterrupt
-        return "leave" if self._asked == self._leave_at else None
+        if self._asked == self._leave_at:
+            return "leave"
+        going = self._save_at is not None and self._asked >= self._save_at  # Ray tells of it until the machine is gone
+        return "save" if going else None

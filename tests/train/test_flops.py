@@ -57,4 +57,5 @@ def test_a_pack_is_the_sum_of_its_documents(made):
 def test_cards_are_known_by_their_names():
     assert peak_flops("NVIDIA H100 80GB HBM3") == 989e12
     assert peak_flops("NVIDIA A100-SXM4-80GB") == 312e12
+    assert peak_flops("NVIDIA H100 PCIe") == 756e12
     assert peak_flops("CPU") is None

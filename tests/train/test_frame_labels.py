@@ -7,12 +7,18 @@ from pipelines.errors import UsageError
 from pipelines.store import Store
 from tests.train import tiny_frames
 from train import frame_labels
-from train.frame_data import difference_hash
+from train.frame_data import difference_hash, pixel_sha256, read_picture
 from train.frame_labels import HELD_OUT, LEARNED, Labelled, alike, csv_labels, folder_labels, grouped, split
+from train.frame_screens import empty_screen
 
 
 def row(label, group, part=""):
     return Labelled(path=f"{label}-{group}", label=label, group=group, part=part)
+
+
+def known(pictures):
+    """What `alike` knows pictures by."""
+    return np.stack([difference_hash(p) for p in pictures]), [pixel_sha256(p) for p in pictures]
 
 
 def test_folders_give_labels_and_groups(tmp_path):
@@ -24,6 +30,13 @@ def test_folders_give_labels_and_groups(tmp_path):
     assert [(r.label, r.group) for r in rows] == [("ct", "ct/a.png"), ("ct", "talk"), ("nonmedical", "talk")]
     with pytest.raises(UsageError, match="one for each class"):
         folder_labels(tmp_path / "ct" / "talk")
+    tiny_frames.save(tmp_path / ".ipynb_checkpoints" / "a.png", tiny_frames.drawing(0, red=True))
+    (tmp_path / "__MACOSX").mkdir()
+    assert folder_labels(tmp_path) == rows
+    (tmp_path / "mri").mkdir()
+    (tmp_path / "mri" / "scan.tif").write_bytes(b"of another kind")
+    with pytest.raises(UsageError, match=r"mri holds no picture \(\.png"):
+        folder_labels(tmp_path)
 
 
 def test_csv_gives_labels_and_groups(tmp_path):
@@ -40,6 +53,9 @@ def test_csv_gives_labels_and_groups(tmp_path):
     assert left_out == {"without a label": 1}
     with pytest.raises(UsageError, match="labelled 2 times"):
         frame_labels.read([file, file])
+    file.write_text("label,path\nct,a.png\nct\n")
+    with pytest.raises(UsageError, match="Line 3 of .* names no picture"):
+        csv_labels(file)
     file.write_text("path,class\na.png,ct\n")
     with pytest.raises(UsageError, match="path and label"):
         csv_labels(file)
@@ -84,15 +100,39 @@ def test_copies_share_a_kind_also_by_way_of_others_and_blank_pictures_do_not():
     small = cv2.resize(picture, (60, 60), interpolation=cv2.INTER_AREA)
     blank = np.full((50, 50, 3), 9, np.uint8)
     shown = [picture, tiny_frames.drawing(1, red=True), small, blank, blank + 100]
-    kinds, contradicted = alike(np.stack([difference_hash(p) for p in shown]), np.array(["ct", "ct", "mri", "ct", "mri"]))
+    kinds, contradicted = alike(*known(shown), np.array(["ct", "ct", "mri", "ct", "mri"]))
     assert kinds[0] == kinds[2]
     assert len(set(kinds.tolist())) == 4
     assert contradicted.tolist() == [True, False, True, False, False]
     chain = np.zeros((3, 256), bool)
     chain[:, :100] = True
     chain[1, 100:160] = chain[2, 100:130] = True  # the last is like both, which are not alike
-    kinds, _ = alike(chain, np.array(["a"] * 3))
+    kinds, _ = alike(chain, ["x", "y", "z"], np.array(["a"] * 3))
     assert len(set(kinds.tolist())) == 1
+
+
+def test_slides_and_empty_viewers_are_not_alike_because_there_is_little_to_see():
+    faces = np.zeros((160, 160, 3), np.uint8)
+    rng = np.random.default_rng(0)
+    shown = [empty_screen(rng, faces) for _ in range(80)]
+    kinds, _ = alike(*known(shown), np.array(["nonmedical"] * len(shown)))
+    assert len(set(kinds.tolist())) >= 78
+    kinds, _ = alike(*known([*shown, *shown]), np.array(["nonmedical"] * 2 * len(shown)))
+    assert kinds[:80].tolist() == kinds[80:].tolist()  # but each is its own copy, however empty
+
+
+def test_one_class_is_nothing_to_tell_apart(tmp_path):
+    tiny_frames.save(tmp_path / "pictures" / "nonmedical" / "a.png", tiny_frames.drawing(0, red=True))
+    with pytest.raises(UsageError, match="one class only"):
+        frame_labels.build(Store(str(tmp_path / "out")), *frame_labels.read([tmp_path / "pictures"]), 0.25)
+
+
+def test_a_picture_that_is_cut_off_is_not_readable(tmp_path):
+    whole = tiny_frames.save(tmp_path / "a.jpg", tiny_frames.drawing(0, red=True))
+    assert read_picture(whole).any()
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 3])
+    with pytest.raises(UsageError, match="not a readable picture"):
+        read_picture(whole)
 
 
 def test_groups_join_where_pictures_are_of_a_kind():

@@ -16,7 +16,8 @@ from tests.train.alone import Alone
 from train import frame_labels, log
 from train.config import Pace
 from train.frame_config import RECIPES, FrameData
-from train.frame_lesson import cropped, load, settle, shown_to_model, train, varied
+from train.frame_lesson import cropped, settle, shown_to_model, train, varied
+from train.frame_model import load
 from train.frame_tuning import plan
 
 
@@ -40,7 +41,7 @@ def weights(out):
     return dict(AutoModelForImageClassification.from_pretrained(out / "model").state_dict())
 
 
-@pytest.mark.parametrize("kind", ["vit", "siglip", "resnet"])
+@pytest.mark.parametrize("kind", [pytest.param("vit", marks=pytest.mark.long), "siglip", "resnet"])
 def test_each_kind_learns_the_colour_and_goes_on_as_if_nothing_had_been(pictures, tmp_path, kind):
     from actors.frame_classifier import DOMAINS, FrameClassifier
 
@@ -105,6 +106,22 @@ def test_a_new_head_is_the_same_on_every_worker_and_names_the_classes(model):
     assert torch.equal(first.classifier.weight, second.classifier.weight)
     assert first.config.id2label == {0: "ct", 1: "mri", 2: "nonmedical"}
     assert not torch.equal(first.classifier.weight, load(model, ("ct", "mri", "nonmedical"), 4).classifier.weight)
+
+
+@pytest.mark.parametrize("kind", ["vit", "resnet"])
+def test_an_old_head_keeps_its_classes_under_their_names_and_another_is_new(tmp_path, kind):
+    """Of two or more classes by the same number, a head that was loaded as it is would begin with names exchanged."""
+    start = getattr(tiny_frames, kind)(tmp_path / "start")
+    first = load(start, ("ct", "mri", "nonmedical"), 1).eval()
+    first.save_pretrained(tmp_path / "first")
+    pixels = torch.rand(2, 3, 32, 32)
+    said = first(pixels).logits
+    again = load(str(tmp_path / "first"), ("nonmedical", "ct", "mri"), 2).eval()
+    assert again.config.id2label == {0: "nonmedical", 1: "ct", 2: "mri"}
+    assert torch.allclose(again(pixels).logits, said[:, [2, 0, 1]], atol=1e-6)
+    others = [load(str(tmp_path / "first"), ("a", "b", "c"), 3).eval() for _ in range(2)]
+    assert not torch.allclose(others[0](pixels).logits, said, atol=1e-3)
+    assert torch.equal(others[0](pixels).logits, others[1](pixels).logits)
 
 
 def test_a_model_that_is_none_is_named(tmp_path):

@@ -161,6 +161,21 @@ def test_packages_carry_pictures_without_the_held_out() -> None:
     assert len(without_copies([*pictures[:4], *pictures[:4]])) == 4
 
 
+def test_folders_are_read_to_the_ground_and_an_empty_one_is_said(tmp_path: Path) -> None:
+    import cv2
+
+    for name in ("ct/talk/1.png", "nonmedical/talk/2.png", "ct/alone.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), np.zeros((20, 20, 3), np.uint8))
+    pictures = list(folder_pictures(tmp_path))
+    assert [p.file for p in pictures] == ["ct/alone.png", "ct/talk/1.png", "nonmedical/talk/2.png"]
+    groups = [p.group for p in with_groups(pictures, np.eye(3))]
+    assert groups[1] == groups[2] != groups[0]  # of one source, whatever they show
+    (tmp_path / "mri").mkdir()
+    with pytest.raises(UsageError, match="mri holds no picture"):
+        list(folder_pictures(tmp_path))
+
+
 def test_alike_and_known_pictures_share_a_group() -> None:
     names = ["ct/a.png", "ct/b.png", "ct/c.nii.gz#0", "ct/c.nii.gz#1",
              "histopathology/cut_frame1.png", "histopathology/union_frame1.png"]  # fmt: skip

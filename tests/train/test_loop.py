@@ -2,17 +2,21 @@
 
 import dataclasses
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import AutoModelForImageTextToText
 
-from pipelines.errors import UsageError
+from pipelines.errors import EnvironmentFault, UsageError
 from tests.train import tiny
 from tests.train.alone import Alone
 from train import checkpoint, log, sources
-from train.config import LoraSettings, Rates, Stage
+from train.account import Account
+from train.config import LoraSettings, Rates, RunSettings, Stage
 from train.loop import train
+from train.model import means
+from train.sampler import Pack, Position, Ref
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +93,49 @@ def test_interrupted_it_goes_on_as_if_nothing_had_been(whole, data, folder, tmp_
         torch.testing.assert_close(after[name], value, rtol=1e-5, atol=1e-6, msg=name)
 
 
+def test_a_machine_that_may_go_gets_one_checkpoint_and_the_stage_goes_on_to_its_end(data, folder, tmp_path):
+    stage = Stage(rates=tiny.RATES, batch_packs=1, max_steps=4)
+    (job,) = tiny.jobs(tmp_path, data, tiny.config(folder, stage=stage, checkpoint_every_steps=100))
+    worker = Alone(tmp_path / "kept", save_at=2)
+    assert train(job, worker)
+    assert worker.kept_at == [2]
+    assert [r["step"] for r in log.read(str(tmp_path)).to_pylist()] == [1, 2, 3, 4]
+    assert checkpoint.published(str(tmp_path), "model")
+
+
+ONE, OTHER = (Pack((Ref(0, row), Ref(1, row)), Position(0, 0, row + 1)) for row in range(2))
+
+
+def settled(planned, taken, learned=12, notice=None):
+    """A step that is to learn 12 tokens of the planned packs, and took these."""
+    cpu = torch.device("cpu")
+    account = Account(SimpleNamespace(stage="all"), 1, cpu, means(RunSettings(), cpu))
+    account.begin(12)
+    for pack in taken:
+        account.took(1.0, pack, SimpleNamespace(tokens=20, targets=learned // len(taken)), 0.0)
+    return account.settle(notice, planned)
+
+
+@pytest.mark.parametrize(
+    ("planned", "taken", "learned"),
+    [
+        ([ONE], [OTHER], 12),
+        ([ONE], [ONE, ONE], 12),
+        ([ONE], [ONE, OTHER], 12),
+        ([ONE, OTHER], [ONE], 12),
+        ([ONE], [ONE], 11),
+    ],
+    ids=["another", "twice", "one more", "one less", "fewer tokens"],
+)
+def test_a_step_that_did_not_take_its_samples_exactly_once_ends_the_run(planned, taken, learned):
+    with pytest.raises(EnvironmentFault, match="A step of stage all did not take its samples exactly once"):
+        settled(planned, taken, learned)
+
+
+def test_a_step_that_took_its_samples_in_any_order_goes_on_and_passes_on_what_was_told():
+    assert [settled([ONE, OTHER], [OTHER, ONE], notice=told) for told in (None, "save", "leave")] == [None, "save", "leave"]
+
+
 @pytest.mark.long
 def test_compiled_it_learns_the_same(whole, folder, data, tmp_path):
     """From pack to pack of another length; the compiler needs a while."""
@@ -151,7 +198,8 @@ def test_dropout_falls_the_same_after_an_interruption(data, folder, tmp_path):
 def test_the_log_forgets_what_is_done_again(tmp_path):
     def step(number):
         return log.Step(stage="all", step=number, epoch=0, loss=1.0, learning_rate=1.0, grad_norm=1.0, tokens=1, targets=1,
-                        samples=("a.text:0",), digest="", seconds=1.0, workers=1, memory_gb=1.0, packing=1.0)  # fmt: skip
+                        samples=(f"a.text.caption:{number}",), digest="", seconds=1.0, workers=1,
+                        memory_gb=1.0, packing=1.0)  # fmt: skip
 
     first = log.Log(str(tmp_path), "all", 0, 9)
     for number in (1, 2, 3, 4):  # the second commit's checkpoint was never known

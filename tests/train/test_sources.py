@@ -58,6 +58,8 @@ def test_clips_become_conversations_about_picture_and_film(tmp_path, encode):
                           second, third}  # fmt: skip
     assert (found[second].reason, found[second].detail) == ("no_caption", "length")
     assert (found[third].reason, found[third].detail) == ("irrelevant", "decided by rules")
+    assert {i.rsplit("/", 1)[1]: s.task for i, s in found.items() if isinstance(s, Sample)} == {
+        "caption": "caption", "qa0": "question"}  # fmt: skip
     captioned = found[f"{first}/image/caption"]
     assert captioned.turns[1].parts == ("Lesion 0 is seen.",)
     assert picture(captioned.media[0]).size == (160, 120)

@@ -27,6 +27,8 @@ def test_the_published_recipes():
     [
         ("stages.all.rates.language=-1", "rates.language"),
         ("stages.all.kinds=image,sound", "not 'sound'"),
+        ("stages.all.tasks=captions", "not 'captions'"),
+        ("stages.all.tasks=", "at least one of caption, question, conversation"),
         ("stages.all.schedule=linear", "cosine or constant"),
         ("stages.none.epochs=1", "no setting"),
         ("stages.all.epochs=0", "At least one stage"),

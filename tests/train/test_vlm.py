@@ -69,7 +69,7 @@ def test_two_workers_learn_what_one_learns_and_say_it(one, folder, data, connect
     alone = weights(one)
     for name, value in weights(tmp_path).items():
         torch.testing.assert_close(value, alone[name], rtol=1e-2, atol=2e-3, msg=name)
-    assert any("talks: 16 image samples" in line for line in said)
+    assert any("talks: 16 image samples (caption)" in line for line in said)
     assert any("talks: left out 16 no_film" in line for line in said)
     assert any(f"2 workers on CPU: float32, SDPA, {'DDP' if parallel == 'ddp' else 'FSDP2'}" in line for line in said)
     assert sum(" tokens/s " in line for line in said) == len(found)

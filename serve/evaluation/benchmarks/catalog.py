@@ -1,6 +1,6 @@
 """The benchmarks by name: where their files are read, how open answers are asked for and judged."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,10 +63,11 @@ def find(name: str, data: Path | None) -> tuple[Benchmark, Path]:
 
 
 def questions(benchmark: Benchmark, data: Path, settings: Settings) -> list[Question]:
-    """Every question, in the file's order.
+    """Every question of the wanted groups, in the file's order.
 
     Raises:
-        UsageError: the files are not of the published form, hold nothing, or name two questions alike.
+        UsageError: the files are not of the published form, hold nothing, or name two questions alike; or there is no
+            such group.
     """
     try:
         found = list(benchmark.load(data, settings))
@@ -79,4 +80,11 @@ def questions(benchmark: Benchmark, data: Path, settings: Settings) -> list[Ques
         if question.question_id in seen:
             raise UsageError(f"Two questions of {benchmark.name} in {data} have the id '{question.question_id}'.")
         seen.add(question.question_id)
-    return found
+    return _of_groups(found, settings.groups) if settings.groups else found
+
+
+def _of_groups(found: Sequence[Question], groups: Sequence[str]) -> list[Question]:
+    known = {q.group for q in found if q.group}
+    if missing := [g for g in groups if g not in known]:
+        raise UsageError(f"groups: there is no '{missing[0]}'; there are {', '.join(sorted(known)) or 'none'}.")
+    return [q for q in found if q.group in groups]

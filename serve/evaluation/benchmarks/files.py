@@ -34,7 +34,7 @@ def find(data: Path, names: Sequence[str]) -> list[Path]:
         found = sorted(p for p in data.glob(name) if p.is_file())
         if found:
             return found
-    raise UsageError(f"{data} holds none of {', '.join(names)}; give the file itself with --data.")
+    raise UsageError(f"{data} holds none of {', '.join(names)}; give the file itself.")
 
 
 def rows(path: Path, *, without: Sequence[str] = ()) -> list[Row]:
@@ -65,19 +65,24 @@ def need(row: Row, key: str, path: Path, number: int) -> str:
     return text
 
 
-def identity(row: Row, number: int, *keys: str) -> str:
-    """The row's own id under the first of `keys` that it has, else its number in the file; 0 is an id too."""
+def identity(path: Path, row: Row, number: int, *keys: str) -> str:
+    """The row's own id under the first of `keys` that it has, else the file's name and its number there; 0 is an id too."""
     given = (str(row[k]).strip() for k in keys if row.get(k) is not None)
-    return next((g for g in given if g), str(number))
+    return next((g for g in given if g), f"{path.stem}:{number}")
 
 
 def beside(path: Path, name: str, folders: Sequence[str]) -> Path | None:
-    """The file called `name` in one of `folders` beside `path` or beside its parents; never outside of them."""
+    """The file called `name` in one of `folders` beside `path` or beside its parents.
+
+    A name that leaves the folder by "..", or that is absolute, is no file; links that lie in the folder are the user's own.
+    """
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        return None
     for base in (path.parent, path.parent.parent, path.parent.parent.parent):
         for folder in folders:
-            found = (base / folder / name).resolve()
-            if found.is_file() and found.is_relative_to(base.resolve()):
-                return found
+            found = base / folder / name
+            if found.is_file():
+                return found.absolute()
     return None
 
 
@@ -118,7 +123,8 @@ def json_of(path: Path, _: Sequence[str] = ()) -> Any:
 
 
 def _jsonl(path: Path, _: Sequence[str]) -> list[Any]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    with path.open(encoding="utf-8-sig") as file:  # `splitlines` also parts at signs that JSON lets stand in a text
+        return [json.loads(line) for line in file if line.strip()]
 
 
 def _csv(path: Path, _: Sequence[str]) -> list[Any]:

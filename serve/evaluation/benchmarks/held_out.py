@@ -18,7 +18,7 @@ from pipelines.schema import Clip, ModelText, Status
 from pipelines.split import is_held_out
 from pipelines.stages.rules import MODALITIES, REGIONS, alike
 from serve.evaluation.answer import Fault, Reason
-from serve.evaluation.benchmarks.files import need, parquet_pictures, rows
+from serve.evaluation.benchmarks.files import Row, need, parquet_pictures, rows
 from serve.evaluation.config import Settings
 from serve.evaluation.question import Kind, Media, Medium, Question
 
@@ -162,9 +162,13 @@ def _of_export(data: Path) -> Iterator[Shown]:
                     media=media[number],
                     modality=_pair(row.get("modality"), models.get("modality_decided_by")),
                     region=_pair(row.get("region"), models.get("region_decided_by")),
-                    description=_pair(row.get("medical_text"), models.get("medical_text_model"))
-                    or _pair(row.get("caption"), models.get("caption_model")),
+                    description=next(filter(None, (_text(row, models, name) for name in ("medical_text", "caption"))), None),
                 )
+
+
+def _text(row: Row, models: Row, name: str) -> tuple[str, str] | None:
+    by = (row.get(f"{name}_source"), models.get(f"{name}_model"))  # former exports know no source
+    return _pair(row.get(name), ", ".join(filter(None, by)))
 
 
 def _pair(text: object, by: object) -> tuple[str, str] | None:

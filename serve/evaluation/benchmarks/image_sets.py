@@ -15,7 +15,7 @@ def vqa_rad(data: Path, settings: Settings) -> Iterator[Question]:
     for path, number, row, media in _pictured(paths, "image_name", ("VQA_RAD Image Folder", *PICTURES)):
         if "phrase_type" in row and not str(row["phrase_type"]).strip().startswith("test"):
             continue
-        yield _question(path, number, row, media, identity(row, number, "qid"), row.get("answer_type"))
+        yield _question(path, number, row, media, identity(path, row, number, "qid"), row.get("answer_type"))
 
 
 def path_vqa(data: Path, settings: Settings) -> Iterator[Question]:
@@ -29,7 +29,7 @@ def slake(data: Path, settings: Settings) -> Iterator[Question]:
     """`test.json` with pictures in `imgs`; questions of `language` (published results: English)."""
     for path, number, row, media in _pictured(find(data, ("test.json", "**/test.json")), "img_name", PICTURES):
         if settings.language in ("all", row.get("q_lang", "en")):
-            yield _question(path, number, row, media, identity(row, number, "qid"), row.get("answer_type"))
+            yield _question(path, number, row, media, identity(path, row, number, "qid"), row.get("answer_type"))
 
 
 def quilt(data: Path, settings: Settings) -> Iterator[Question]:
@@ -54,9 +54,12 @@ def quilt(data: Path, settings: Settings) -> Iterator[Question]:
 
 
 def _by_question(path: Path, kind: str) -> dict[str, str]:
-    other = path.with_name(path.name.replace("questions", kind))
-    if not other.is_file():
-        raise UsageError(f"There is no {other}, which belongs to {path}.")
+    """Published, questions and captions lie in `playground/data/quilt_gpt`, the answers in `llava/eval/table`."""
+    name = path.name.replace("questions", kind)
+    published = [base / "llava" / "eval" / "table" / name for base in path.parents[:4]]
+    other = next((p for p in (path.with_name(name), *published) if p.is_file()), None)
+    if other is None:
+        raise UsageError(f"There is no {path.with_name(name)}, which belongs to {path}.")
     return {need(r, "question_id", other, i): need(r, "text", other, i) for i, r in enumerate(rows(other))}
 
 

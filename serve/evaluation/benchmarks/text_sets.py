@@ -36,12 +36,19 @@ def med_qa(data: Path, settings: Settings) -> Iterator[Question]:
 def pub_med_qa(data: Path, settings: Settings) -> Iterator[Question]:
     """`test_set.json`, `ori_pqal.json` or a sample of it: by PubMed id, `QUESTION`, `CONTEXTS`, `final_decision`.
 
-    A test set without decisions takes them from its `..._ground_truth.json`.
+    A test set without decisions takes them from its `..._ground_truth.json`. Where `ori_pqal.json` lies beside
+    `test_ground_truth.json`, as published, only the 500 articles of the latter are asked about: the published test set.
     """
     (path,) = find(data, ("test_set.json", "ori_pqal.json", "sample*[0-9].json", "**/ori_pqal.json"))[:1]
     table = _table(path)
-    truth_path = path.with_name(f"{path.stem.removesuffix('_set')}_ground_truth.json")
+    is_whole = path.stem == "ori_pqal"
+    stem = "test" if is_whole else path.stem.removesuffix("_set")
+    truth_path = path.with_name(f"{stem}_ground_truth.json")
     truth = _table(truth_path) if truth_path.is_file() else {}
+    if is_whole and truth:
+        if missing := [key for key in truth if key not in table]:
+            raise UsageError(f"{path} has no article {missing[0]}, which {truth_path} asks about.")
+        table = {key: row for key, row in table.items() if key in truth}
     for number, (key, row) in enumerate(table.items()):
         if not isinstance(row, dict):
             raise UsageError(f"Row {number + 1} of {path} is no article.")

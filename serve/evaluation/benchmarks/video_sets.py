@@ -17,7 +17,7 @@ def surgery_video_qa(data: Path, settings: Settings) -> Iterator[Question]:
     for path, number, row in numbered(find(data, ("surgeryvideoqa*.jsonl", "*.jsonl", "data/test-*.parquet", "*.parquet"))):
         name = need(row, "video", path, number)
         yield Question(
-            question_id=identity(row, number, "id"),
+            question_id=identity(path, row, number, "id"),
             source_id=need(row, "video_id", path, number),
             text=need(row, "question", path, number),
             kind=Kind.OPEN,
@@ -30,24 +30,31 @@ def mimic_echo_qa(data: Path, settings: Settings) -> Iterator[Question]:
     """PhysioNet's `MIMICEchoQA.json`: four options a row. Its paths begin with another folder than the files lie in."""
     for path, number, row in numbered(find(data, ("MIMICEchoQA.json", "**/MIMICEchoQA.json", "data/test-*.parquet"))):
         name = _first_video(row, path, number)
-        options = tuple(str(row[k]).strip() for k in ("option_A", "option_B", "option_C", "option_D") if _said(row.get(k)))
+        options = _options(row)
         right = _right_option(row, path, number)
-        bare = tuple(o.casefold() for o in options)
-        is_word = tuple(sorted(bare, key=len, reverse=True)) in [tuple(sorted(w, key=len, reverse=True)) for w in _WORDS]
+        is_word = _is_words(options)
         yield Question(
-            question_id=identity(row, number, "messages_id", "id"),
+            question_id=identity(path, row, number, "messages_id", "id"),
             source_id=_study(name),
             text=need(row, "question", path, number),
             kind=Kind.WORD if is_word else Kind.OPTIONS,
             answer=right.casefold() if is_word else right,
-            options=tuple(w for w in _WORDS[-1] if w in bare) if is_word else options,
+            options=tuple(w for w in _WORDS[-1] if w in [o.casefold() for o in options]) if is_word else options,
             media=(file_media(echo_file(path, name), Medium.VIDEO, name),),
             group=str(row.get("structure") or ""),
         )
 
 
-def _said(value: object) -> bool:
-    return value is not None and str(value).strip().casefold() not in ("", "nan", "none")
+def _options(row: Row) -> tuple[str, ...]:
+    """The options in order. "None" is a grade like "Mild"; behind yes and no, or more than once, it fills the row."""
+    values = [row.get(f"option_{letter}") for letter in "ABCD"]
+    given = tuple(text for v in values if v is not None and (text := str(v).strip()) and text.casefold() != "nan")
+    without = tuple(o for o in given if o.casefold() != "none")
+    return given if len(given) - len(without) == 1 and not _is_words(without) else without
+
+
+def _is_words(options: tuple[str, ...]) -> bool:
+    return sorted(o.casefold() for o in options) in [sorted(w) for w in _WORDS]
 
 
 def _first_video(row: Row, path: Path, number: int) -> str:
@@ -60,13 +67,13 @@ def _first_video(row: Row, path: Path, number: int) -> str:
 def _right_option(row: Row, path: Path, number: int) -> str:
     """The right option's text: `correct_option` names its letter, and must agree with `answer` where there is one."""
     letter = need(row, "correct_option", path, number).strip("() .").upper().removeprefix("OPTION").strip(" _")
-    right = row.get(f"option_{letter}")
-    if not _said(right):
+    right = str(row.get(f"option_{letter}", "")).strip()
+    if right not in _options(row):
         raise UsageError(f"Row {number + 1} of {path}: the right option '{letter}' is not among the options.")
     answer = str(row.get("answer") or "").strip()
-    if answer and answer.casefold() not in (str(right).strip().casefold(), letter.casefold()):
+    if answer and answer.casefold() not in (right.casefold(), letter.casefold()):
         raise UsageError(f"Row {number + 1} of {path}: option {letter} is '{right}', but the answer is '{answer}'.")
-    return str(right).strip()
+    return right
 
 
 def _study(name: str) -> str:
@@ -94,7 +101,7 @@ def vidrip(data: Path, settings: Settings) -> Iterator[Question]:
             raise UsageError(f"Row {number + 1} of {path} has neither 'video_name' nor 'video'.")
         for turn, (question, answer) in enumerate(_turns(row, path, number)):
             yield Question(
-                question_id=identity(row, number, "id") + (f":{turn}" if turn else ""),
+                question_id=identity(path, row, number, "id") + (f":{turn}" if turn else ""),
                 source_id=name,
                 text=question,
                 kind=Kind.OPEN,

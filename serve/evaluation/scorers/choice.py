@@ -16,11 +16,27 @@ _NEGATIONS = frozenset(
 _DENIALS = _NEGATIONS | frozenset(
     "no neither nor without exclude excludes excluding excluded unlike wrong incorrect unlikely".split()  # noqa: SIM905
 )
+_NONE_OF = frozenset("no neither nor without absence absent".split())  # noqa: SIM905
+_NOT_NONE = frozenset("doubt question better other longer more less".split())  # noqa: SIM905
 _VERBS = frozenset(
     "is was are were be can could would should does did do has had seems appears looks".split()  # noqa: SIM905
 )
+_SAY = frozenset(
+    "suggest suggests suggesting show shows showing indicate indicates indicating confirm confirms support supports "  # noqa: SIM905
+    "represent represents favor favors mean means reveal reveals demonstrate demonstrates choose use recommend".split()
+)
+_ENDS = frozenset("and or but which that who while whereas although though than seen shown".split())  # noqa: SIM905
+_GONE = r"(?:is|are|was|were) (?:absent|excluded|not (?:present|seen|visible|shown|found|identified|evident|noted))\b"
+_EPITHETS = frozenset(
+    "aeruginosa albicans anthracis aureus botulinum burgdorferi cereus coli difficile diphtheriae fumigatus gonorrhoeae "  # noqa: SIM905
+    "histolytica influenzae jejuni lamblia leprae meningitidis monocytogenes neoformans pallidum perfringens pestis "
+    "pneumoniae pneumophila pylori pyogenes tetani trachomatis tuberculosis vivax".split()
+)
+"""Of the germs that are written with a letter and a point."""
 _TURNS = frozenset("but so hence thus therefore however instead".split())  # noqa: SIM905
 _CONNECTIVES = frozenset("because since as due given based which this these it the for with according".split())  # noqa: SIM905
+_CALLED = r"(?:is|was|must be|should be|would be) (?:the )?(?:correct|right|best|answer|most)"
+_IT = r"(?:correct|right|the (?:correct |right |best |most likely |most appropriate )?(?:answer|option|choice))"
 _COMMON = frozenset("a an the of in on and or is are it its this that to with by".split())  # noqa: SIM905
 _LINK = r"\s*(?:(?:is|was|would\s+be|should\s+be|must\s+be)\s*)?(?:[:=\-]\s*)?(?:(?:option|choice|letter)\s+)?"
 _ANSWER = r"\banswer(?:\s+(?:choice|option|letter))?" + _LINK
@@ -37,7 +53,8 @@ def tokens(text: str) -> list[str]:
 def choose(reply: str, options: Sequence[str]) -> int | None:
     """The index of the option that the reply chooses; None where it chooses none, several, or contradicts itself."""
     text = _plain(reply)
-    texts = [tokens(o) for o in options]
+    # a letter that is an option's whole text is still asked for as a letter: "C" is the third option, whatever its text
+    texts = [[] if len(t) == 1 and _letter(t[0], len(options)) is not None else t for t in map(tokens, options)]
     said = tokens(text)
     whole = [i for i, t in enumerate(texts) if t and t == said]
     if len(whole) == 1:
@@ -56,11 +73,17 @@ AMBIGUOUS = -1
 """A rule's verdict that ends the search: the reply names several options, or letter and text disagree."""
 
 
+def without_thoughts(reply: str) -> str:
+    """What is said after thinking. Some templates open the thought in the prompt; one not closed has said nothing yet."""
+    return re.sub(r"^.*</think>|<think>.*", " ", reply, flags=re.DOTALL)
+
+
 def _plain(reply: str) -> str:
-    """Without Markdown, LaTeX and JSON around the answer."""
-    # some templates open it in the prompt; where it is not closed, nothing is said yet
-    text = re.sub(r"^.*</think>|<think>.*", " ", reply, flags=re.DOTALL)
-    text = re.sub(r"\\(?:boxed|text|mathbf|textbf)\s*\{([^{}]*)\}", r"\1", text)
+    """Without thoughts, and without Markdown, LaTeX, tags and JSON around the answer."""
+    text, replaced = without_thoughts(reply), 1
+    while replaced:  # one may stand in the other
+        text, replaced = re.subn(r"\\(?:boxed|text|mathbf|mathrm|textbf)\s*\{([^{}]*)\}", r"\1", text)
+    text = re.sub(r"</?answer>|^[ \t]*#+[ \t]", " ", text, flags=re.MULTILINE | re.IGNORECASE)
     text = re.sub(r'^\s*[{\[]\s*"[^"]*"\s*:\s*"([^"]*)"\s*[}\]]\s*$', r"\1", text)
     return re.sub(r"[*`$\"“”]|(?<!\w)_|_(?!\w)", "", text).strip()
 
@@ -109,12 +132,12 @@ def _leading_strong(text: str, texts: list[list[str]]) -> int | None:
     if head is None:
         return None
     index, _, rest, _ = head
-    if _several(rest, len(texts)):
+    after, own = tokens(rest), texts[index]
+    said_own = bool(own) and after[: len(own)] == own  # which may begin as a second letter does: "A history of ..."
+    if _several(rest, len(texts)) and not said_own:
         return AMBIGUOUS
-    after = tokens(rest)
     if not after:
         return index
-    own = texts[index]
     if not own or after[: len(own)] != own or _longer(after, texts, index) or _dismissed(after[len(own) :]):
         return None
     return index
@@ -165,10 +188,12 @@ def _chosen(match: re.Match[str], text: str, texts: list[list[str]], *, alone: b
         return None
     rest = text[match.end() :].split("\n", 1)[0]
     before = tokens(re.split(r"[.,;:!?\n]", text[: match.start()])[-1])
-    if _several(rest, len(texts)) or before[-1:] in (["or"], ["and"]):
-        return AMBIGUOUS
     after, own = tokens(rest), texts[index]
     said_own = bool(own) and after[: len(own)] == own
+    if (_several(rest, len(texts)) and not said_own) or before[-1:] in (["or"], ["and"]):
+        return AMBIGUOUS
+    if re.match(r"\.\s?[a-z]", rest) and after[0] in _EPITHETS and not said_own:  # "E. coli", "C. difficile"
+        return None
     behind = after[len(own) :] if said_own else after
     clause = tokens(re.split(_CLAUSE, re.sub(r"^[\s).:\]\-–—]+", "", rest))[0])  # noqa: RUF001
     if _denied(before) or _dismissed(clause[len(own) :] if said_own else clause):
@@ -178,19 +203,22 @@ def _chosen(match: re.Match[str], text: str, texts: list[list[str]], *, alone: b
         return AMBIGUOUS
     if alone:
         ends = re.match(r"\s*[)\]]?\s*(?:[.,;!]|$)", rest) is not None or (said_own and not behind)
-        called = r"(?:is|was|must be|should be|would be) (?:the )?(?:correct|right|best|answer|most)"
-        right = re.match(called, " ".join(behind)) is not None
+        right = re.match(_CALLED, " ".join(behind)) is not None
         return index if ends or right or behind[:1] == ["because"] else None
     return index if enclosed or not after or said_own or after[0] in _CONNECTIVES or after[0] in _VERBS else None
 
 
-def _dismissed(behind: list[str]) -> bool:
-    """Whether the words behind a letter or an option's text say that it is not the one: "is wrong", "can be ruled out"."""
+def _dismissed(behind: list[str], *, skipped: int = 0) -> bool:
+    """Whether the words behind say that it is not the one ("is wrong"), or, some `skipped`, not there ("is absent")."""
+    passed = list(itertools.takewhile(lambda word: word not in _VERBS | _NEGATIONS, behind))
+    if passed:
+        gone = re.match(_GONE, " ".join(behind[len(passed) :])) is not None
+        return gone and len(passed) <= skipped and not set(passed) & _ENDS
     near = behind[:4]
     if not near or near[0] not in _VERBS | _NEGATIONS:
         return False
     two = {" ".join(pair) for pair in zip(near, near[1:], strict=False)}
-    return bool(set(near[:3]) & _DENIALS or two & {"less likely", "ruled out", "least likely"})
+    return bool(set(near[:3]) & (_DENIALS | {"absent"}) or two & {"less likely", "ruled out", "least likely"})
 
 
 def _begins_other(after: list[str], texts: list[list[str]], index: int) -> bool:
@@ -206,14 +234,15 @@ def _leading_weak(text: str, texts: list[list[str]]) -> int | None:
     if head is None:
         return None
     index, sign, rest, word = head
-    if not sign:  # "A large mass", "I think": a word of the sentence
-        return None
     after = tokens(rest)
+    if not sign:  # "A large mass", "I think": a word of the sentence
+        clause = " ".join(tokens(re.split(_CLAUSE, rest)[0]))
+        return index if word.isupper() and re.match(rf"(?:is|was) {_IT}(?: because| since| as|$)", clause) else None
     if _begins_other(after, texts, index):
         return AMBIGUOUS
     if set(after[:3]) & _DENIALS or _dismissed(after):
         return None
-    if sign == "." and rest[:1].islower():  # "E. coli", "C. difficile", "a. carotis": an abbreviation
+    if sign == "." and rest[:1].islower():
         return None
     if sign.startswith(("-", "–", "—")) and not word.isupper():  # noqa: RUF001
         return None
@@ -246,7 +275,7 @@ def _mentioned(text: str, texts: list[list[str]]) -> int | None:
     named = set()
     for start, end, i in free:
         begins, ends = clause_of[start]
-        if not _denied(said[begins:start]) and not _dismissed(said[end:ends]):
+        if not _denied(said[begins:start]) and not _dismissed(said[end:ends], skipped=2):
             named.add(i)
     return named.pop() if len(named) == 1 else None
 
@@ -263,4 +292,9 @@ def _denied(before: list[str]) -> bool:
         return True
     turn = max((i for i, word in enumerate(before) if word in _TURNS), default=-1)
     near = before[turn + 1 :]
-    return bool(set(near[-3:]) & _DENIALS or set(near[-6:]) & _NEGATIONS)
+    if set(near[-3:]) & _DENIALS or set(near[-6:]) & _NEGATIONS:
+        return True
+    # "no evidence of a mass or effusion"; but "no mass is seen in the effusion", "absence of markings suggests ..."
+    verb = max((i for i, word in enumerate(near) if word in _VERBS | _SAY), default=-1)
+    reach = near[max(verb + 1, len(near) - 6) :]
+    return any(a in _NONE_OF and b not in _NOT_NONE for a, b in itertools.pairwise([*reach, ""]))

@@ -19,7 +19,10 @@ def say(reply: str, words: Sequence[str]) -> str | None:
     """Which of `words` the reply answers with; None where it answers with none, or with several."""
     text = re.sub(r"^.*</think>|<think>.*", " ", reply, flags=re.DOTALL)
     text = re.sub(r'^\s*[{\[]\s*"[^"]*"\s*:\s*"([^"]*)"\s*[}\]]\s*$', r"\1", text)
-    text = re.sub(r"\\(?:boxed|text)\s*\{([^{}]*)\}", r"\1", text)
+    replaced = 1
+    while replaced:  # one may stand in the other
+        text, replaced = re.subn(r"\\(?:boxed|text|mathbf|mathrm|textbf)\s*\{([^{}]*)\}", r"\1", text)
+    text = re.sub(r"</?answer>", " ", text, flags=re.IGNORECASE).strip()
     text = re.sub(r"[*`$\"“”'‘’_]|^\s*[#>(\[]+", "", text).strip().casefold()  # noqa: RUF001
     either = "|".join(re.escape(w.casefold()) for w in words)
     if re.match(rf"(?:{either})\s*(?:/|\bor\b|\band\b|,\s*(?:or|and)\b)\s*(?:{either})\b", text):

@@ -53,8 +53,9 @@ def _found(
 
     with media.open_media(str(path)) as container:
         until_s = probe(container).duration_s
+    net = _cursor_net()
     started = time.perf_counter()
-    result = look(pictures(path), static=static, settings=settings, keep=keep, until_s=until_s)
+    result = look(pictures(path), static=static, settings=settings, keep=keep, net=net, until_s=until_s)
     seconds = {"look": time.perf_counter() - started}
     used = list(dict.fromkeys(i.image_id for i in result.intervals))
     intervals = tuple(
@@ -95,6 +96,18 @@ def _told(intervals: Sequence[Any], words: Sequence[Word], end_s: float) -> Any:
     clip = schema.Clip(clip_id="film", start_s=0.0, end_s=end_s, domain=schema.Domain.ILLUSTRATION, segmenter="whole",
                        raw_text="", pictures=pictures)  # fmt: skip
     return with_words(clip, said, intervals, is_medical=_is_medical, settings=config.pointing)
+
+
+@functools.cache
+def _cursor_net() -> Any:
+    """Loaded once a process, which is no film's cost."""
+    import numpy as np
+
+    from actors.cursor_net import CursorNet
+
+    net = CursorNet()
+    net.near([np.zeros((96, 96), np.uint8)], 48, 48, 1)
+    return net
 
 
 @functools.cache

@@ -7,8 +7,7 @@ from pipelines.stages.appearance import Appearance
 from pipelines.stages.doubt import doubtful, drop_doubtful
 from pipelines.stages.follow import Spot
 from pipelines.stages.looks import Looks
-from pipelines.stages.pointer import Part, Pointer
-from pipelines.stages.trace import CursorTracer
+from pipelines.stages.windows import Part
 
 
 def looks(pixels: int) -> Looks:
@@ -50,11 +49,14 @@ def test_a_place_is_one_across_rests() -> None:
     assert doubtful(looks(20), [*moves(4.6, 760, 600), *before, *after], 1280) == []
 
 
-def test_they_are_taken_out_of_the_traces() -> None:
-    tracers = [CursorTracer(Pointer(), window_s=12.0) for _ in range(2)]
+def test_where_it_came_from_before_them_counts_too() -> None:
+    there = stay(5.0, 900, 600, 0.6)
+    assert doubtful(looks(20), there, 1280, Spot(4.7, 800, 600, 0.9)) == []
+    assert doubtful(looks(20), there, 1280, Spot(2.0, 800, 600, 0.9)) == [range(20)]
+
+
+def test_they_are_taken_out_of_the_parts() -> None:
     wrong, right = stay(5.0, 900, 600, 0.6), stay(20.0, 300, 200, 0.9)
-    for tracer, spots in zip(tracers, (wrong, right), strict=True):
-        tracer.shape = (720, 1280)
-        tracer.parts.append(Part(None, spots, first=True))
-    drop_doubtful(looks(20), tracers)
-    assert [list(tracer.spots) for tracer in tracers] == [[], right]
+    parts = [Part(None, spots, first=True) for spots in (wrong, right)]
+    drop_doubtful(looks(20), parts, 1280)
+    assert [part.spots for part in parts] == [[], right]

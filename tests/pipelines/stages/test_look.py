@@ -1,94 +1,28 @@
 """The whole pass on rendered lectures whose truth is known."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from skimage import data
 
 from pipelines.config import LookSettings
 from pipelines.media import from_jpeg
-from pipelines.stages.look import LookResult, Still, _Run, look
-
-HEIGHT, WIDTH, FPS = 270, 480, 10
-SETTINGS = LookSettings(analysis_width_px=240)
-Render = Callable[[float], np.ndarray]
-
-
-class Rendered:
-    """A frame that counts how often its costly full size is asked for."""
-
-    full_size = 0
-
-    def __init__(self, time_s: float, rgb: np.ndarray) -> None:
-        self.time_s, self._rgb = time_s, rgb
-        self.height, self.width = rgb.shape[:2]
-
-    def halved_luma(self, max_width: int) -> np.ndarray:
-        import cv2
-
-        assert max_width >= self.width
-        return cv2.cvtColor(self._rgb, cv2.COLOR_RGB2GRAY)
-
-    def pointer_luma(self, max_width: int) -> np.ndarray:
-        return self.halved_luma(max_width)
-
-    def rgb(self) -> np.ndarray:
-        Rendered.full_size += 1
-        return self._rgb
-
-
-@functools.cache
-def picture(name: str) -> np.ndarray:
-    import cv2
-
-    source = getattr(data, name)()
-    return cv2.resize(source[: source.shape[1] * 9 // 16], (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-
-
-def with_cursor(image: np.ndarray, x: float, y: float) -> np.ndarray:
-    shown = image.copy()
-    shown[round(y) : round(y) + 14, round(x) : round(x) + 9] = 0
-    shown[round(y) + 1 : round(y) + 13, round(x) + 1 : round(x) + 8] = 255
-    return shown
-
-
-def cursor_at(time_s: float) -> tuple[float, float]:
-    return 220 + 140 * np.sin(time_s * 1.1), 130 + 70 * np.sin(time_s * 0.7)
-
-
-def pan(time_s: float) -> np.ndarray:
-    wide = np.tile(picture("immunohistochemistry"), (1, 3, 1))
-    x = int(50 * time_s) % WIDTH
-    return np.ascontiguousarray(wide[:, x : x + WIDTH])
-
-
-def run(
-    render: Render,
-    seconds: float,
-    *,
-    static: bool = False,
-    settings: LookSettings = SETTINGS,
-    times: list[float] | None = None,
-    until_s: float = 0.0,
-) -> tuple[LookResult, dict[str, Still]]:
-    stills: dict[str, Still] = {}
-
-    def keep(still: Still) -> str:
-        return stills.setdefault(f"image-{len(stills)}", still) and f"image-{len(stills) - 1}"
-
-    def pictures() -> Iterator[Rendered]:
-        noise = np.random.default_rng(0).integers(-3, 4, (7, HEIGHT, WIDTH, 1), dtype=np.int16)
-        for i, time_s in enumerate(times if times is not None else np.arange(0, seconds, 1 / FPS)):
-            yield Rendered(float(time_s), np.clip(render(time_s) + noise[i % 7], 0, 255).astype(np.uint8))
-
-    return look(pictures(), static=static, settings=settings, keep=keep, until_s=until_s), stills
-
-
-def lecture(time_s: float) -> np.ndarray:
-    name = "retina" if 10 <= time_s < 20 else "immunohistochemistry"
-    return with_cursor(picture(name), *cursor_at(time_s))
+from pipelines.stages.look import LookResult, _Run, look
+from tests.pipelines.stages.rendered import (
+    FPS,
+    HEIGHT,
+    SETTINGS,
+    WIDTH,
+    Render,
+    Rendered,
+    cursor_at,
+    lecture,
+    pan,
+    picture,
+    run,
+    with_cursor,
+)
 
 
 def test_the_last_picture_stays_until_the_sound_ends() -> None:
@@ -165,7 +99,7 @@ def test_a_film_that_changes_its_size_while_it_moves_knows_its_cursor_anew() -> 
             image = render(float(t))
             yield Rendered(float(t), image if t < 9 or t >= 10 else cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
-    whole = _Run(static=True, settings=SETTINGS, keep=lambda still: str(still.start_s))
+    whole = _Run(static=True, settings=SETTINGS, keep=lambda still: str(still.start_s), net=None)
     for shown in pictures():
         whole.feed(shown)
     last = whole.finish(18.0).intervals[-1]
@@ -198,6 +132,26 @@ def test_slides_with_a_cursor(static: bool) -> None:
         # the rectangle leans to no side, so its hot spot is its centre
         gaps = [np.hypot(p.x - cursor_at(p.time_s)[0] - 4.5, p.y - cursor_at(p.time_s)[1] - 7) for p in interval.trace]
         assert np.percentile(gaps, 95) < 2.5
+
+
+def test_between_two_builds_the_cursor_is_known_and_the_picture_a_key_frame() -> None:
+    import cv2
+
+    def render(time_s: float) -> np.ndarray:
+        if time_s < 10:
+            return lecture(time_s)
+        shown = np.full((HEIGHT, WIDTH, 3), 240, np.uint8)
+        for i, text in enumerate(("Acute stroke is frequent", "Time is brain in all", "Treat within the hours")):
+            if time_s >= 10 + 2 * i:
+                cv2.putText(shown, text, (30, 60 + 70 * i), 0, 0.9, (20, 20, 20), 2, cv2.LINE_AA)
+        return with_cursor(shown, *cursor_at(time_s))
+
+    result, _ = run(render, 16)
+    rest, built = result.intervals
+    assert (rest.method, built.method) == ("median", "key_frame")
+    assert [p.time_s for p in built.trace] == pytest.approx(np.arange(10, 16, 1 / FPS))
+    gaps = [np.hypot(p.x - cursor_at(p.time_s)[0] - 4.5, p.y - cursor_at(p.time_s)[1] - 7) for p in built.trace]
+    assert np.percentile(gaps, 95) < 2.5
 
 
 def test_sampled_frames_cover_the_video_once_a_slide() -> None:

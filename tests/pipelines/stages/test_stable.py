@@ -102,18 +102,34 @@ def test_a_large_inset_that_never_stops_breaks_no_rest() -> None:
     assert found[1].end_s == pytest.approx(15.9)
 
 
-def captioned(text: str) -> np.ndarray:
+def captioned(text: str, top: int = 12) -> np.ndarray:
     import cv2
 
     frame = retina().copy()
-    cv2.rectangle(frame, (60, 228), (420, 258), 10, -1)
-    cv2.putText(frame, text, (70, 250), 0, 0.7, 240, 2, cv2.LINE_AA)
+    cv2.rectangle(frame, (60, top), (420, top + 30), 10, -1)
+    cv2.putText(frame, text, (70, top + 22), 0, 0.7, 240, 2, cv2.LINE_AA)
     return frame
 
 
+TEXTS = ("this tissue is stained", "and here are the cells", "they lie in one layer", "as on the next slide")
+
+
+def test_captions_where_they_mostly_are_break_no_rest() -> None:
+    frames = [retina()] * 30 + [captioned(TEXTS[i // 25 % 4], 228) for i in range(250)]
+    assert rests(frames) == [Rest(0.0, 27.9)]
+
+
+def test_a_line_that_is_built_lowest_on_the_left_begins_another_rest() -> None:
+    import cv2
+
+    before = np.full((HEIGHT, WIDTH), 240, np.uint8)
+    after = before.copy()
+    cv2.putText(after, "Time is brain", (30, 245), 0, 0.9, 20, 2, cv2.LINE_AA)
+    assert [r.start_s for r in rests([before] * 50 + [after] * 60)] == pytest.approx([0, 5], abs=0.11)
+
+
 def test_captions_break_no_rest_once_they_are_known() -> None:
-    texts = ("this tissue is stained", "and here are the cells", "they lie in one layer", "as on the next slide")
-    frames = [captioned(texts[i // 25 % 4]) for i in range(250)]
+    frames = [captioned(TEXTS[i // 25 % 4]) for i in range(250)]
     found = rests(frames)
     assert len(found) <= 3
     assert found[-1].start_s <= 5.1

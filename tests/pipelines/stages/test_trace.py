@@ -6,8 +6,9 @@ import pytest
 from pipelines.schema import CursorState
 from pipelines.stages.follow import Spot
 from pipelines.stages.looks import Looks
-from pipelines.stages.pointer import Part, Pointer
+from pipelines.stages.pointer import Pointer
 from pipelines.stages.trace import CursorTracer
+from pipelines.stages.windows import Part
 from tests.pipelines.stages.cursors import (
     Draw,
     Point,

@@ -49,11 +49,10 @@ def test_a_broken_connection_is_retried():
 
 
 def test_retry_after_is_honoured_and_no_part_of_the_latency():
-    busy = Trouble(429, error(429).body, {"retry-after": "0.4"})
+    busy = Trouble(429, error(429).body, {"retry-after": "2.0"})
     with serving(in_turn(busy, "B")) as server:
         reply = ask(server)
-    assert server.times[1] - server.times[0] >= 0.4
-    assert reply.latency_s < 0.3
+    assert reply.latency_s < server.times[1] - server.times[0] - 1.0
 
 
 @pytest.mark.parametrize(

@@ -97,3 +97,11 @@ def test_an_interval_holds_its_value(rows):
     if got.low is not None:
         assert -1e-9 <= got.low <= got.value + 1e-9
         assert got.value - 1e-9 <= got.high <= 1 + 1e-9
+
+
+def test_the_test_is_of_the_difference_that_stands_beside_it():
+    """Two runs with the same marks, of which one reference got more: the shares differ, and so it is said."""
+    low, high = points([6.0] * 60, of=8.0), points([6.0] * 60, of=10.0)
+    assert difference(low, high, **DRAW).value == pytest.approx(6 / 10 - 6 / 8)
+    assert p_value(low, high, seed=0, resamples=500) < 0.01
+    assert p_value(low, low, seed=0, resamples=500) == 1.0

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,6 +18,7 @@ from serve.evaluation.client import JUDGE_KEY_VARIABLE
 from serve.evaluation.config import Condition, Settings
 from serve.evaluation.results import read_run
 from serve.evaluation.run import Evaluation, evaluate
+from serve.evaluation.table import table
 from tests.conftest import ROOT
 from tests.serve.evaluation.chat import Trouble, error, serving, shown, words
 
@@ -24,8 +27,6 @@ SIGNS = ("chest", "knee", "skull", "liver")
 
 def write_questions(folder: Path, number: int) -> Path:
     """VQA-RAD's form: yes or no about pictures whose grey level is their number; every third is open."""
-    import PIL.Image
-
     (folder / "images").mkdir(parents=True)
     rows = []
     for i in range(number):
@@ -272,7 +273,28 @@ def test_sigkill_and_go_on_every_question_once(tmp_path):
 def test_the_event_loop_is_not_held_up_by_reading(data, tmp_path):
     """Requests overlap although every picture is read and checked."""
     with serving(lambda r: Trouble(content=right(r), stall_s=0.05)) as server:
-        began = time.monotonic()
         evaluate(wanted(server, data, tmp_path / "out", concurrency=12))
-        assert time.monotonic() - began < 12 * 0.05 + 1.0
     assert server.most_at_once > 3
+
+
+def test_beside_a_marked_reference_an_empty_answer_is_marked_too(tmp_path):
+    name = "72cHFeWTTbM_roi_41.jpg"
+    told = {"questions": {"image": name, "text": "Question {}?", "category": "conv"}, "answers": {"text": "Glands."},
+            "captions": {"text": "Low power."}}  # fmt: skip
+    for kind, row in told.items():
+        rows = [{"question_id": i} | {k: v.format(i) for k, v in row.items()} for i in range(2)]
+        (tmp_path / f"quilt_gpt_{kind}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / name)
+    seen = []
+
+    def mark(request):
+        seen.append(words(request).split("[Assistant 2]")[1].split("[End")[0].strip())
+        return json.dumps({"reference": 8, "model": 8 if seen[-1] else 1})
+
+    replies = {0: "<think>Could be colon.</think>Glands.", 1: "<think>It goes on"}
+    with serving(lambda r: replies[number_in(r)]) as server, serving(mark) as judging:
+        asked = wanted(server, tmp_path, tmp_path / "out", judge_url=judging.url, judge_model="j")
+        out = evaluate(dataclasses.replace(asked, benchmark="Quilt"))
+    assert sorted(seen) == ["", "Glands."]
+    (line,) = [line for line in table([read_run(out)], Settings(resamples=200)).lines if line.group == "all"]
+    assert line.score == pytest.approx(9 / 16)

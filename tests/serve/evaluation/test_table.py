@@ -9,7 +9,7 @@ from serve.evaluation.answer import Answer, Part, Reason, Status
 from serve.evaluation.compare import compare
 from serve.evaluation.config import Condition, Settings
 from serve.evaluation.display import print_comparison, print_table
-from serve.evaluation.results import Run, points
+from serve.evaluation.results import Run
 from serve.evaluation.table import Table, table, write
 
 SETTINGS = Settings(resamples=500)
@@ -20,8 +20,8 @@ def answer(number, score, *, group="closed", source=None, status=Status.OK, reas
     told = {"score": score, "score_of": None if score is None else 1.0} | more
     return Answer(
         question_id=str(number), source_id=source or f"v{number}", group=group, kind=more.pop("kind", "word"), prompt="?",
-        options=("yes", "no"), expected=more.pop("expected", "yes"), media=("p",), labelled_by="", status=status,
-        reason=reason, **{k: v for k, v in told.items() if k not in ("kind", "expected")},
+        options=more.pop("options", ("yes", "no")), expected=more.pop("expected", "yes"), media=("p",), labelled_by="",
+        status=status, reason=reason, **{k: v for k, v in told.items() if k not in ("kind", "expected", "options")},
     )  # fmt: skip
 
 
@@ -66,6 +66,23 @@ def test_the_commonest_answer_is_a_floor_where_there_is_something_to_choose():
     assert table([run([*answers, answer(10, 1.0, kind="open")])], SETTINGS).lines[0].commonest is None
 
 
+def test_answers_that_are_equally_common_share_the_guess():
+    answers = [answer(i, 1.0, expected=("yes", "no")[i % 2]) for i in range(10)]
+    assert table([run(answers)], SETTINGS).lines[0].commonest == pytest.approx(0.5)
+
+
+def test_an_answer_asked_for_once_is_not_the_commonest_of_its_own_question():
+    answers = [answer(i, 1.0, options=(f"a{i}", f"b{i}"), expected=f"a{i}", kind="options") for i in range(10)]
+    assert table([run(answers)], SETTINGS).lines[0].commonest == pytest.approx(0.5)
+    sets = [("a", "b", f"c{i % 2}") for i in range(10)]
+    one_video = [answer(i, 1.0, options=of, expected="a", source="v", kind="options") for i, of in enumerate(sets)]
+    assert table([run(one_video)], SETTINGS).lines[0].commonest == pytest.approx(1 / 3)
+    third = [answer(i, 1.0, options=("a", "b", f"c{i % 3}"), expected="ab"[i % 2], kind="options") for i in range(20)]
+    assert table([run(third)], SETTINGS).lines[0].commonest == pytest.approx(0.5)  # even classes are no worse than chance
+    told_elsewhere = [*one_video, answer(10, 1.0, options=("a", "b", "c0"), expected="a", kind="options")]
+    assert table([run(told_elsewhere)], SETTINGS).lines[0].commonest == 1.0
+
+
 def test_the_share_that_needs_no_looking():
     shown = [answer(i, float(i % 4 != 0)) for i in range(40)]  # 30 right
     blind = [answer(i, float(i % 4 == 1)) for i in range(40)]  # 10 right
@@ -83,10 +100,8 @@ def test_runs_that_differ_in_more_than_the_pictures_say_so():
     assert table(both[1:], SETTINGS).looking == ()
 
 
-def test_where_the_score_is_a_share_of_the_references_an_unmarked_reply_adds_nothing():
-    marked = [answer(0, 6.0, score_of=8.0), answer(1, 4.0, score_of=10.0), answer(2, None, **UNPARSED)]
-    assert set(points(marked)) == {"0", "1"}
-    (line,) = table([run(marked)], SETTINGS).lines
+def test_where_the_score_is_a_share_of_the_references_it_is_a_ratio_of_sums():
+    (line,) = table([run([answer(0, 6.0, score_of=8.0), answer(1, 4.0, score_of=10.0)])], SETTINGS).lines
     assert line.score == pytest.approx(10 / 18)
 
 

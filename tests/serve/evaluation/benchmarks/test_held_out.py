@@ -56,6 +56,13 @@ def test_questions_are_about_held_out_videos_only(data):
     assert {q.source_id for q in questions} == {f"v{i}" for i in range(12) if is_held_out(f"v{i}", 0.5)}
 
 
+def test_only_the_wanted_groups_are_asked(data):
+    every = load(data, **EVERY)
+    assert load(data, **EVERY, groups=("region", "modality")) == [q for q in every if q.group in ("modality", "region")]
+    with pytest.raises(UsageError, match="groups: there is no 'place'; there are description, modality, region"):
+        load(data, **EVERY, groups=("modality", "place"))
+
+
 def test_each_question_has_its_stored_picture_and_says_who_labelled_it(data):
     questions = load(data, **EVERY)
     assert Counter(q.group for q in questions)["description"] == 24

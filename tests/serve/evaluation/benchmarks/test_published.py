@@ -1,53 +1,18 @@
 """Each published file format, in small: what its rows become, and that its traps are not fallen into."""
 
-import io
-import json
 import pickle
 from pathlib import Path
 
-import PIL.Image
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from pipelines.errors import UsageError
 from serve.evaluation.answer import Fault
-from serve.evaluation.benchmarks import catalog
-from serve.evaluation.config import Settings
 from serve.evaluation.question import Kind, Medium
+from tests.serve.evaluation.benchmarks.published import SURGERY, load, parquet, picture, put
 
 SAMPLES = Path(__file__).resolve().parents[5] / "shared" / "assets" / "benchmarks"
 
 
-def load(name, data, **settings):
-    return catalog.questions(*catalog.find(name, data), Settings(**settings))
-
-
-def picture(grey=90):
-    buffer = io.BytesIO()
-    PIL.Image.new("RGB", (8, 8), (grey, grey, grey)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def put(path: Path, content) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif path.suffix == ".jsonl":
-        path.write_text("\n".join(json.dumps(r) for r in content) + "\n")
-    else:
-        path.write_text(json.dumps(content))
-    return path
-
-
-def parquet(path: Path, rows) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=2)
-    return path
-
-
-SURGERY = {"id": "u1", "video_id": "YXAGt6GtFwE", "video_url": "https://x", "video": "YXAGt6GtFwE_379_440.mp4",
-           "timestamp": [379.0, 440.0], "question": "What was removed?", "answer": "Fat."}  # fmt: skip
 ECHO = {"messages_id": "e1", "videos": ["mimic-iv-echo/0.1/files/p13/p13265185/s97751020/97751020_0026.mp4"],
         "question": "How is the aortic valve?", "option_A": "Normal", "option_B": "Mildly stenotic",
         "option_C": "Severely stenotic", "option_D": "Not seen", "correct_option": "C", "answer": "Severely stenotic",
@@ -114,11 +79,30 @@ def test_mimic_echo_qas_contradictions_are_refused(tmp_path, change):
         load("MIMICEchoQA", put(tmp_path / "MIMICEchoQA.json", [ECHO | change]))
 
 
+@pytest.mark.parametrize("right", ["None", "Mild"])
+def test_none_is_a_grade_of_mimic_echo_qa(tmp_path, right):
+    grades = ("None", "Mild", "Moderate", "Severe")
+    options = {f"option_{letter}": grade for letter, grade in zip("ABCD", grades, strict=True)}
+    row = ECHO | options | {"correct_option": "ABCD"[grades.index(right)], "answer": right}
+    (question,) = load("MIMICEchoQA", put(tmp_path / "MIMICEchoQA.json", [row]))
+    assert (question.options, question.answer) == (grades, right)
+
+
+@pytest.mark.parametrize("filler", [("None", "None"), ("nan", "nan"), ("None", ""), ("nan", None)])
+def test_what_fills_a_row_of_mimic_echo_qa_is_no_option(tmp_path, filler):
+    options = {"option_A": "Yes", "option_B": "No", "option_C": filler[0], "option_D": filler[1]}
+    row = ECHO | options | {"correct_option": "A", "answer": "Yes"}
+    (question,) = load("MIMICEchoQA", put(tmp_path / "MIMICEchoQA.json", [row]))
+    assert (question.kind, question.options, question.answer) == (Kind.WORD, ("yes", "no"), "yes")
+    with pytest.raises(UsageError, match="the right option 'C'"):
+        load("MIMICEchoQA", put(tmp_path / "MIMICEchoQA.json", [row | {"correct_option": "C", "answer": ""}]))
+
+
 def test_vidrip_in_both_forms(tmp_path):
     put(tmp_path / "Test_Videos" / "case1.MP4", b"film")
     put(tmp_path / "ViDRiP_Test.json", [{"video_name": "case1", "question": "Diagnosis?", "answer": "The image shows ..."}])
     (question,) = load("vidrip", tmp_path)
-    assert (question.question_id, question.source_id, question.media[0].read()) == ("0", "case1", b"film")
+    assert (question.question_id, question.source_id, question.media[0].read()) == ("ViDRiP_Test:0", "case1", b"film")
     talk = [{"from": "human", "value": "<image>\nDescribe."}, {"from": "gpt", "value": "The image shows glands."},
             {"from": "human", "value": "And?"}, {"from": "gpt", "value": "Adenoma."}]  # fmt: skip
     put(tmp_path / "ViDRiP_Test.json", [{"id": "c7", "video": "case1.MP4", "conversations": talk}])
@@ -171,6 +155,17 @@ def test_path_vqas_pickle_is_read_and_not_run(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_pictures_behind_the_users_own_links_are_found(tmp_path):
+    row = {"img_name": "a.jpg", "question": "Is it?", "answer": "yes", "qid": 1}
+    put(tmp_path / "slake" / "test.json", [row, row | {"img_name": "../far/a.jpg", "qid": 2}])
+    put(tmp_path / "far" / "a.jpg", picture())
+    (tmp_path / "slake" / "imgs").symlink_to(tmp_path / "far")
+    linked, outside = load("SLAKE", tmp_path / "slake")
+    assert linked.media[0].read() == picture()
+    with pytest.raises(Fault, match="media_missing"):
+        outside.media[0].read()
+
+
 def test_slake_by_language(tmp_path):
     row = {"img_id": 1, "img_name": "xmlab1/source.jpg", "question": "Does it show a liver?", "answer": "Yes",
            "q_lang": "en", "answer_type": "CLOSED", "qid": 11}  # fmt: skip
@@ -195,67 +190,11 @@ def test_quilts_three_files_belong_together(tmp_path):
     assert (question.answer, question.notes, question.group, question.source_id) == (
         "Cannonballs.", "Low power.", "conv", "72cHFeWTTbM",
     )  # fmt: skip
-
-
-def test_med_qa_with_four_and_with_five_options(tmp_path):
-    row = {"question": "Which?", "answer": "Nitrofurantoin", "answer_idx": "D", "meta_info": "step2&3",
-           "options": {"A": "Ampicillin", "B": "Ceftriaxone", "C": "Doxycycline", "D": "Nitrofurantoin"}}  # fmt: skip
-    (question,) = load("MedQA", put(tmp_path / "phrases_no_exclude_test.jsonl", [row]))
-    assert (question.kind, question.options[3], question.answer) == (Kind.OPTIONS, "Nitrofurantoin", "Nitrofurantoin")
-    assert question.media == ()
-    five = row | {"options": row["options"] | {"E": "None"}}
-    assert len(load("MedQA", put(tmp_path / "US" / "test.jsonl", [five]))[0].options) == 5
-    for wrong in ({"answer_idx": "E"}, {"answer": "Ampicillin"}):
-        with pytest.raises(UsageError, match="Row 1"):
-            load("MedQA", put(tmp_path / "test.jsonl", [row | wrong]))
-
-
-def test_pub_med_qa_with_its_contexts_and_maybe(tmp_path):
-    article = {"QUESTION": "Is it?", "CONTEXTS": ["Aim.", "Result."], "final_decision": "maybe", "LONG_ANSWER": "It may."}
-    (question,) = load("PubMedQA", put(tmp_path / "ori_pqal.json", {"123": article}))
-    assert (question.question_id, question.context, question.answer) == ("123", "Aim.\nResult.", "maybe")
-    assert question.options == ("yes", "no", "maybe")
-    put(tmp_path / "test_set.json", {"123": {k: v for k, v in article.items() if k != "final_decision"}})
-    with pytest.raises(UsageError, match="no decision"):
-        load("PubMedQA", tmp_path)
-    put(tmp_path / "test_ground_truth.json", {"123": "no"})
-    assert load("PubMedQA", tmp_path)[0].answer == "no"
-    put(tmp_path / "test_set.json", {"123": article})
-    with pytest.raises(UsageError, match="the decisions"):
-        load("PubMedQA", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "sentence"),
-    [
-        ("a.jsonl", b"", "no question"),
-        ("a.jsonl", b'{"id": 1', "cannot be read"),
-        ("a.jsonl", b"[1, 2]\n", "no list of rows"),
-        ("a.json", b'{"a": 1}', "no list of rows"),
-        ("a.parquet", b"PAR1", "cannot be read"),
-        ("a.txt", b"x", "none of"),
-        ("a.jsonl", b"\xff\xfe\x00", "cannot be read"),
-        ("a.jsonl", json.dumps(SURGERY | {"answer": " "}).encode(), "has no 'answer'"),
-        ("a.jsonl", json.dumps({k: v for k, v in SURGERY.items() if k != "video"}).encode(), "has no 'video'"),
-        ("a.jsonl", (json.dumps(SURGERY) + "\n" + json.dumps(SURGERY)).encode(), "Two questions"),
-    ],
-)
-def test_files_that_are_not_of_the_form_are_refused_with_a_sentence(tmp_path, name, content, sentence):
-    with pytest.raises(UsageError, match=sentence):
-        load("SurgeryVideoQA", put(tmp_path / name, content))
-
-
-def test_names_are_found_however_they_are_written_and_others_are_refused(tmp_path):
-    for name in catalog.NAMES:
-        assert catalog.find(name.upper().replace("-", "_"), tmp_path)[0].name == name
-        with pytest.raises(UsageError, match="--data"):
-            catalog.find(name, None)
-    with pytest.raises(UsageError, match="There is no benchmark"):
-        catalog.find("MedMCQA", tmp_path)
-    with pytest.raises(UsageError, match="There is no"):
-        load("MedQA", tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="holds none of"):
-        load("MedQA", tmp_path)
+    root = tmp_path / "published"
+    for kind, folder in (("questions", "playground/data/quilt_gpt"), ("captions", "playground/data/quilt_gpt"),
+                         ("answers", "llava/eval/table")):  # fmt: skip
+        put(root / folder / f"quilt_gpt_{kind}.jsonl", (tmp_path / f"quilt_gpt_{kind}.jsonl").read_bytes())
+    assert load("Quilt", root)[0].answer == "Cannonballs."
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the benchmark samples (shared/assets/benchmarks) are not here")

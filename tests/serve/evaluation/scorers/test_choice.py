@@ -150,3 +150,77 @@ def test_the_options_over_again_are_no_choice(reply: str, wanted: int | None) ->
 )  # fmt: skip
 def test_what_is_spoken_of_is_not_what_is_chosen(reply: str, wanted: int | None) -> None:
     assert choose(reply, ["CT", "Ultrasound", "MRI", "X-ray"]) == wanted
+
+
+GERMS = ("Escherichia coli", "Klebsiella", "Salmonella", "Staphylococcus", "Enterococcus")
+
+
+@pytest.mark.parametrize(
+    ("reply", "options", "wanted"),
+    [
+        # a name's beginning is no letter
+        ("The answer is E. coli.", GERMS, None), ("The correct answer is C. difficile infection.", GERMS, None),
+        ("Answer: B. burgdorferi", GERMS, None), ("The answer is C. salmonella", GERMS, 2),
+        ("The answer is C. because it grows", GERMS, 2), ("The answer is C.", GERMS, 2),
+        # what is denied, however far before or behind
+        ("No evidence of a pericardial effusion", ("Pericardial effusion", "Mass"), None),
+        ("There is no evidence of mass or effusion", ("Effusion", "Fracture"), None),
+        ("mild regurgitation is not present", ("Mild", "Severe"), None), ("The mass is absent", ("Mass", "Cyst"), None),
+        ("absence of a mass", ("Mass", "Cyst"), None), ("No fracture is seen in the cyst", ("Fracture", "Cyst"), 1),
+        ("Without contrast the best is CT", ("CT", "MRI"), 0), ("mild regurgitation is seen", ("Mild", "Severe"), 0),
+        ("The mild one, and severe is wrong", ("Mild", "Severe"), 0),
+        ("mild while severe is not seen", ("Mild", "Severe"), 0),
+        # options that are letters
+        ("C", ("B", "C", "D", "E"), 2), ("The answer is C.", ("B", "C", "D", "E"), 2), ("B", ("B", "C", "D", "E"), 1),
+        ("AB", ("A", "B", "AB", "O"), 2), ("O", ("A", "B", "AB", "O"), 3),
+        # marks around the answer
+        ("\\boxed{\\text{B}}", GERMS, 1), ("<answer>B</answer>", GERMS, 1), ("#### B", GERMS, 1),
+        ("B is the correct answer.", GERMS, 1), ("B is correct", GERMS, 1), ("B is not correct", GERMS, None),
+        ("A is correct", GERMS, 0), ("A patient is right", GERMS, None),
+        # an option that begins as a second letter does
+        ("The answer is option D, A history of stroke.", ("Age", "Sex", "Smoking", "A history of stroke"), 3),
+        ("D, A history of stroke", ("Age", "Sex", "Smoking", "A history of stroke"), 3), ("D, A", GERMS, None),
+    ],
+)  # fmt: skip
+def test_the_traps_of_replies_as_models_give_them(reply: str, options: tuple[str, ...], wanted: int | None) -> None:
+    assert choose(reply, options) == wanted
+
+
+CHEST = ("Pneumonia", "Pneumothorax", "Effusion", "Mass")
+DRUGS = ("Doxycycline", "Nitrofurantoin", "Ampicillin", "Ceftriaxone")
+STATES_OF_FLOW = ("Normal flow", "Reversed flow", "Absent diastolic flow in the artery")
+
+
+@pytest.mark.parametrize(
+    ("reply", "options", "wanted"),
+    [
+        # a letter and its reason, in small letters
+        ("The answer is B. there is blunting of the costophrenic angle.", CHEST, 1),
+        ("The answer is B. fluid in the pleural space.", CHEST, 1), ("**Answer: B. fluid layering posteriorly**", CHEST, 1),
+        ("The correct answer is **C**. air outlines the lung", CHEST, 2),
+        ("Answer: C. no lung markings are seen.", CHEST, 2),
+        ("Answer: A. aortic", ("Aortic valve", "Mitral valve"), 0),
+        ("The answer is A. left ventricle", ("Left ventricle (LV)", "Right ventricle"), 0),
+        ("Answer: A. doxycyclin", DRUGS, 0),
+        # one letter is praised, another is the answer
+        ("A is the most common choice in adults. In pregnancy I would choose (B).", DRUGS, 1),
+        ("A is the best for gonorrhea, but in pregnancy one should use nitrofurantoin.", DRUGS, 1),
+        ("A is the most potent but nitrofurantoin is preferred", DRUGS, 1), ("A is best avoided here; (B) it is.", DRUGS, 1),
+        ("C is most clearly contraindicated. Nitrofurantoin is preferred.", DRUGS, 1),
+        ("B is the most likely answer because of the rash", DRUGS, 1), ("C is right.", DRUGS, 2),
+        # a sign that is absent speaks for an answer
+        ("The absence of lung markings suggests pneumothorax.", CHEST, 1), ("No doubt this represents pneumonia.", CHEST, 0),
+        ("Absent breath sounds suggest pneumothorax.", CHEST, 1), ("With no allergy I recommend ampicillin.", DRUGS, 2),
+        ("There are no lung markings peripheral to the line suggesting pneumothorax.", CHEST, 1),
+        ("In the absence of allergy use ampicillin.", DRUGS, 2), ("There is no better drug than nitrofurantoin.", DRUGS, 1),
+        ("C) Absent lung markings beyond a visible pleural line.", CHEST, 2),
+        ("C. Absence of lung markings is typical.", CHEST, 2), ("C. Absent diastolic flow", STATES_OF_FLOW, 2),
+        ("The severity is moderate but not severe.", ("Mild", "Moderate", "Severe"), 1),
+        ("There is moderate regurgitation but not severe.", ("Mild", "Moderate", "Severe"), 1),
+        ("A left pleural effusion that is not loculated.", ("Pleural effusion", "Empyema"), 0),
+        ("The pneumothorax seen is not under tension.", CHEST, 1),
+        ("The ECG shows absence of P waves and ST elevation.", ("P waves", "ST elevation"), None),
+    ],
+)  # fmt: skip
+def test_reasons_are_no_denials_and_praise_is_no_answer(reply: str, options: tuple[str, ...], wanted: int | None) -> None:
+    assert choose(reply, options) == wanted
