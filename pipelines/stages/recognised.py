@@ -36,6 +36,8 @@ sees nothing there in the resting picture. So much more is shown to it."""
 _STAY_S, _UNSEEN, _ASKED = 1.0, 0.05, 9
 """Where it is thought to lie so long and the net sees it no likelier, asked so often, it does not lie. On films of seeds 101
 to 105 right stays had 0.25 and more, wrong ones 0.01 at most."""
+_FEW, _AGAIN_S = 3, 0.5
+"""Where more moves than that it is an inset; what was met is met again after so long."""
 _STRETCH_S, _PIECE_S = 0.8, 4.0
 """A stretch in which it was not found is looked at once if it lasts so long, and again after so long."""
 
@@ -80,6 +82,11 @@ def recognise(net: Recogniser, looks: Looks, parts: Collection[Part]) -> None:
             if not (looked and np.array_equal(luma, window.background)):
                 _lie(net, looks, part, luma, parts)
     _follow(net, looks, parts)
+    met = [_met(net, looks, part) for part in parts]
+    if any(met):
+        for part, spots in zip(parts, met, strict=True):
+            part.lie(spots)
+        _follow(net, looks, parts)
 
 
 def _take_back(net: Recogniser, parts: Collection[Part]) -> None:
@@ -201,6 +208,32 @@ def _follow(net: Recogniser, looks: Looks, parts: Collection[Part]) -> None:
                 part.lie(added)
 
 
+def _met(net: Recogniser, looks: Looks, part: Part) -> list[Spot]:
+    """Where something of a cursor's size moves, the net is sure that it is one, and the resting picture has nothing like it:
+    of samples in which it was not found."""
+    window = part.window
+    assert window is not None
+    met: list[Spot] = []
+    for i in range(window.count):
+        time_s, moving = window.times[i], window.found[i]
+        again = met and time_s - met[-1].time_s < _AGAIN_S  # it is followed from there
+        if again or not 0 < len(moving) <= _FEW or time_s in part.numbers[:, 0]:
+            continue
+        luma = window.luma(i)
+        for c in moving:
+            (here,) = net.near([luma], c.x + c.width / 2, c.y + c.height / 2, max(c.width, c.height) / 2 + _PART_PX)
+            if here.likelihood >= _ALONE and _fits(looks, here.size) and _new(net, window, here):
+                met.append(Spot(time_s, here.x, here.y, here.likelihood))
+                break
+    return met
+
+
+def _new(net: Recogniser, window: Window, likely: Likely) -> bool:
+    """Whether the resting picture has nothing like it there."""
+    (before,) = net.near([window.background], likely.x, likely.y, _PART_PX)
+    return before.likelihood < _AS_LIKELY * likely.likelihood
+
+
 def _next(net: Recogniser, looks: Looks, window: Window, number: int, last: Spot) -> Likely | None:
     """Where it is a sample later: near to where it was, or further on where the resting picture has nothing like it."""
     luma = window.luma(number)
@@ -211,10 +244,8 @@ def _next(net: Recogniser, looks: Looks, window: Window, number: int, last: Spot
     reach = min(_LEAP_PX, SPEED_SHARE * luma.shape[1] * step_s)
     for far in _around(net, luma, last, reach) if step_s <= _LEAP_S else ():
         sure = far.likelihood >= (_LEAPT if window.quiet[_inside(far, luma)] else _ALONE)
-        if sure and _fits(looks, far.size) and np.hypot(far.x - last.x, far.y - last.y) <= reach:
-            (before,) = net.near([window.background], far.x, far.y, _PART_PX)
-            if before.likelihood < _AS_LIKELY * far.likelihood:
-                return far
+        if sure and _fits(looks, far.size) and np.hypot(far.x - last.x, far.y - last.y) <= reach and _new(net, window, far):
+            return far
     return None
 
 

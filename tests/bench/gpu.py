@@ -9,14 +9,16 @@ next to no weights, on a CPU if need be: to see that it works.
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.bench.training import conversations, planned
-from tests.media import write_video
 from tests.train.alone import Alone
 
 STEPS, WARM = 8, 3
@@ -37,22 +39,27 @@ WAYS = {
     "FlashAttention-2, Liger": (),
     "FlashAttention-2, compiled": ("run.liger=false", "run.compile=true"),
 }
+FEWER = 4
+"""Of so many layers one is left where the ways of Ray Train are compared: a whole model takes minutes to read and write."""
 RAY_WAYS = {
-    "Ray Train, all weights": (),
-    "Ray Train, compiled": ("run.compile=true",),
-    "Ray Train, LoRA": ("stages.all.lora.rank=128",),
+    "Ray Train": (),
     "Ray Train, FSDP2": ("run.parallel=fsdp",),
+    "Ray Train, LoRA": ("stages.all.lora.rank=128",),
+    "Ray Train, compiled": ("run.compile=true",),
 }
 
 
-def model(folder: Path, like: Path, *, whole: bool) -> Path:
-    """Qwen2-VL-2B's shape, or next to nothing, with random weights and the words and marks of the model `like`."""
+def model(folder: Path, like: Path, *, whole: bool, one_of: int = 1) -> Path:
+    """Qwen2-VL-2B's shape, or next to nothing, with random weights and the words and marks of the model `like`; of `one_of`
+    layers one is there."""
     import torch
     from transformers import AutoProcessor, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
     if not (folder / "config.json").exists():
         known = Qwen2VLConfig.from_pretrained(like).to_dict()
         text, eye = (TEXT, EYE) if whole else (LITTLE_TEXT, LITTLE_EYE)
+        text = {**text, "num_hidden_layers": max(1, text["num_hidden_layers"] // one_of)}
+        eye = {**eye, "depth": max(1, eye["depth"] // one_of)}
         known["text_config"].pop("layer_types")  # one for each layer: made anew
         config = Qwen2VLConfig(**{**known, "text_config": {**known["text_config"], **text},
                                   "vision_config": {**known["vision_config"], **eye}})  # fmt: skip
@@ -65,6 +72,8 @@ def model(folder: Path, like: Path, *, whole: bool) -> Path:
 
 def films(folder: Path, count: int) -> Path:
     """A LLaVA file of questions about a minute of 720p, which fills a pack."""
+    from tests.media import write_video
+
     file = folder / "films.json"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,14 +115,14 @@ def attempted(name: str, module: str, *arguments: str) -> str | None:
     done = subprocess.run([sys.executable, "-m", module, *arguments], check=False, capture_output=True, text=True)
     lines = (done.stderr if done.returncode else done.stdout).strip().splitlines() or ["without a word"]
     if done.returncode:
-        print(f"{name:34} failed ({done.returncode}): {lines[-1]}", flush=True)
+        print(f"{name:40} failed ({done.returncode}): {lines[-1]}", flush=True)
         FAILED.append(name)
         return None
     return lines[-1]
 
 
-def row(name: str, out: Path) -> None:
-    """What the log in `out` says, as a line."""
+def log_line(out: Path) -> str:
+    """What the log in `out` says."""
     from train import log
 
     steps = log.read(str(out)).to_pylist()[WARM:]
@@ -122,36 +131,62 @@ def row(name: str, out: Path) -> None:
     samples = sum(len(s["samples"]) for s in steps) / sum(s["seconds"] for s in steps)
     mfu = [s["mfu"] for s in steps if s["mfu"] is not None]
     share = f"MFU {statistics.median(mfu):4.0%}" if mfu else ""
-    print(f"{name:34} {seconds:6.2f} s a step {tokens:8.0f} tokens/s {samples:7.2f} samples/s  "
-          f"{steps[-1]['memory_gb']:5.1f} GB {share}  loss {steps[-1]['loss']:.3f}", flush=True)  # fmt: skip
+    return (f"{seconds:6.2f} s a step {tokens:8.0f} tokens/s {samples:7.2f} samples/s  "
+            f"{steps[-1]['memory_gb']:5.1f} GB {share}  loss {steps[-1]['loss']:.3f}")  # fmt: skip
+
+
+def bare_line(said: str) -> str:
+    """What the bare loop says."""
+    found = json.loads(said)
+    return f"{statistics.median(found['seconds'][WARM:]):6.2f} s a step, loss {found['losses'][-1]:.3f}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what is learned from, of how many layers one is left, by what, with which settings."""
+
+    kind: str
+    way: str
+    by: str
+    settings: tuple[str, ...] = ()
+    one_of: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}, {self.way}"
+
+
+def rows() -> Iterator[Row]:
+    """Every way and the bare loop, which computes as the best of them; then Ray Train's ways, with fewer layers."""
+    for kind in ("films", "pictures"):
+        yield from (Row(kind, way, "alone", settings) for way, settings in WAYS.items())
+        yield Row(kind, "bare loop", "bare")
+        yield Row(kind, "fewer layers, without Ray", "alone", one_of=FEWER)
+        yield from (Row(kind, f"fewer layers, {way}", "ray", settings, FEWER) for way, settings in RAY_WAYS.items())
 
 
 def report(folder: Path, like: Path, *, whole: bool, only: str) -> None:
-    """Every way, then the bare loop and Ray Train, which compute as the best of them."""
+    """The rows whose name has `only` in it."""
     tokens = PACK_TOKENS if whole else 1024
-    common = (f"model={model(folder / 'model', like, whole=whole)}", f"data.max_tokens={tokens}", "data.threads=4",
-              f"vision.image_max_tokens={min(tokens // 2, 1280)}", f"vision.video_max_tokens={tokens - 200}",
-              "vision.max_frames=420", "stages.all.kinds=text,image,video", "stages.all.batch_packs=1",
-              f"stages.all.max_steps={STEPS}", "run.gradient_checkpointing=true")  # fmt: skip
-    sides = (400, 1200) if whole else (80, 640)
-    data = {"films": films(folder / "films", STEPS), "pictures": conversations(folder / "pictures", 25 * STEPS, sides)}
-    for kind, file in data.items():
-        for way, settings in WAYS.items():
-            name, out = f"{kind}, {way}", folder / kind / way.replace(" ", "_").replace(",", "")
-            if only in name and attempted(name, "tests.bench.gpu", "--ours", str(out), str(file), *common, *settings):
-                row(name, out)
-        out = folder / kind / "bare"
-        if only in (name := f"{kind}, bare loop") and (
-            said := attempted(name, "tests.bench.training", str(file), str(out), *common)
-        ):
-            print(f"{name:34} {statistics.median(json.loads(said)['seconds'][WARM:]):6.2f} s a step", flush=True)
-        for way, settings in RAY_WAYS.items():
-            name, out = f"{kind}, {way}", folder / kind / way.replace(" ", "_").replace(",", "")
-            chosen = [word for s in (*common, *settings) for word in ("--set", s)]
-            if only in name and attempted(
-                name, "cluster.cli", "train", "vlm", "--data", str(file), "--out", str(out), *chosen
-            ):
-                row(name, out)
+    common = ("data.threads=4", f"data.max_tokens={tokens}", f"vision.image_max_tokens={min(tokens // 2, 1280)}",
+              f"vision.video_max_tokens={tokens - 200}", "vision.max_frames=420", "stages.all.kinds=text,image,video",
+              "stages.all.batch_packs=1", f"stages.all.max_steps={STEPS}", "run.gradient_checkpointing=true")  # fmt: skip
+    for row in (r for r in rows() if only in r.name):
+        if row.kind == "films":
+            data = films(folder / "films", STEPS)
+        else:
+            data = conversations(folder / "pictures", 25 * STEPS, (400, 1200) if whole else (80, 640))
+        shape = model(folder / f"model_{row.one_of}", like, whole=whole, one_of=row.one_of)
+        out, settings = folder / re.sub(r"\W+", "_", row.name), (f"model={shape}", *common, *row.settings)
+        if row.by == "alone":
+            said = attempted(row.name, "tests.bench.gpu", "--ours", str(out), str(data), *settings)
+        elif row.by == "bare":
+            said = attempted(row.name, "tests.bench.training", str(data), str(out), *settings)
+        else:
+            words = [word for s in settings for word in ("--set", s)]
+            said = attempted(row.name, "cluster.cli", "train", "vlm", "--data", str(data), "--out", str(out), *words)
+        if said is not None:
+            print(f"{row.name:40} {bare_line(said) if row.by == 'bare' else log_line(out)}", flush=True)
 
 
 def main() -> None:

@@ -41,8 +41,8 @@ def picture(name: str) -> pictures.Picture:
     kind, source, finding, number = name.split("/")
     order = random.Random(f"{kind}/{source}/{finding}/{number}")
     image = _varied(_source(kind, source), order)
-    across, down = (order.uniform(0.3, 0.7) * EDGE_PX for _ in range(2))
-    radius = order.uniform(0.1, 0.14) * EDGE_PX
+    across, down = (order.uniform(0.35, 0.65) * EDGE_PX for _ in range(2))
+    radius = order.uniform(0.28, 0.34) * EDGE_PX
     mask = Image.new("L", image.size, 0)
     ImageDraw.Draw(mask).ellipse((across - radius, down - radius, across + radius, down + radius), fill=round(255 * OPACITY))
     image.paste(FINDINGS[finding], mask=mask.filter(ImageFilter.GaussianBlur(BLUR_PX)))

@@ -1,6 +1,7 @@
 """A cursor that lies still is recognised by a net; here a net that knows one place stands for it, and then the real one."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,6 +135,24 @@ def test_it_is_followed_over_a_leap_if_the_resting_picture_has_none_there(in_the
     part.spots = [Spot(20.0, *PARKED, 0.9)]
     recognise(_OfParts(), pointer.looks, pointer.parts)
     assert [(s.x, s.y) for s in part.spots] == [pytest.approx(at, abs=3) for at in shown[:found]]
+
+
+class _Doubtful(_OfParts):
+    """Is sure of nothing."""
+
+    def near(self, lumas: Iterable[np.ndarray], x: float, y: float, reach: float) -> list[Likely]:
+        return [replace(n, likelihood=0.6 * n.likelihood) for n in super().near(lumas, x, y, reach)]
+
+
+@pytest.mark.parametrize(("net", "found"), [(_OfParts(), 3), (_Doubtful(), 0)])
+def test_it_is_met_where_it_moves_if_the_net_is_sure(net: CursorNet, found: int) -> None:
+    pointer = Pointer()
+    tracer_of(lumas(list(path(12, rest=0))), pointer)
+    shown: list[Point | None] = [None] * 9 + [PARKED] * 3 + [None] * 38
+    (part,) = tracer_of(lumas(shown, picture=night()), pointer, start_s=20.0).parts
+    part.spots = []
+    recognise(net, pointer.looks, pointer.parts)
+    assert [(s.x, s.y) for s in part.spots] == [pytest.approx(PARKED, abs=3)] * found
 
 
 @pytest.mark.parametrize("wrong", [Likely(0.5, *PARKED, 17), Likely(0.9, *PARKED, 40), Likely(0.9, *PARKED, 4)])
