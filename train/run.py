@@ -22,7 +22,7 @@ from train.index import Contents
 from train.loop import train
 from train.model import from_anywhere, local_model
 from train.ray_run import Say, fit
-from train.sampler import Plan, Ref, steps
+from train.sampler import VERSION, Plan, Ref, steps
 
 NOT_LEARNED = ("recipe", "run", "data.prefetch", "data.threads")
 """Settings that may differ when a run goes on."""
@@ -109,6 +109,7 @@ def learned_settings(config: TrainConfig, named: Sequence[sources.Source], model
         **{f"sources.{s.name}": s.uri for s in named},
         "stages": " ".join(config.stages),
         "model.weights": weights,
+        "code.order": str(VERSION),
     }
 
 

@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+VERSION = 2
+"""Raised whenever the order changes: a run that was begun in another is refused."""
 ROUNDS = 4
 
 
@@ -124,16 +126,18 @@ class Plan:
         if not self.packing:
             return [[ref] for ref in refs]
         packs = best_fit([lengths(ref) for ref in refs], self.max_tokens)
-        order = Permutation(len(packs), key)  # or the longest would always come first
+        order = Permutation(len(packs), key)  # or those that were left half empty would always come last
         return [[refs[i] for i in packs[order[p]]] for p in range(len(packs))]
 
 
 def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Indices in packs of at most `capacity`: the longest first, each into the fullest pack that still takes it."""
+    """Indices in packs of at most `capacity`: in their order, each into the fullest pack that still takes it.
+
+    The longest first would hardly fill them better, but put samples of one length, which are of one kind, into one pack.
+    """
     packs: list[list[int]] = []
     room: list[tuple[int, int]] = []  # (free, pack), sorted
-    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        length = lengths[index]
+    for index, length in enumerate(lengths):
         if length > capacity:
             raise ValueError(f"a sample of {length} tokens does not fit a sequence of {capacity}")
         place = bisect.bisect_left(room, (length, -1))

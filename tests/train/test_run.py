@@ -184,7 +184,7 @@ def test_what_decides_what_is_learned_is_everything_but_where_it_runs(tmp_path):
     given = tiny.config(weights(tmp_path / "model"))
     found, every = decides(given), all_settings(run.with_sources(given, (TALKS, CHAT)))
     assert every.keys() - found.keys() == {"recipe", "data.prefetch", "data.threads"} | RUN
-    assert found.keys() - every.keys() == {"sources.talks", "sources.chat", "stages", "model.weights"}
+    assert found.keys() - every.keys() == {"sources.talks", "sources.chat", "stages", "model.weights", "code.order"}
     assert all(found[key] == every[key] for key in found.keys() & every.keys())
 
 

@@ -40,6 +40,14 @@ def test_packs_hold_everything_once_and_never_too_much(sizes):
     assert sum(h <= 25 for h in halves) <= 1  # two half-empty packs would have been one
 
 
+def test_samples_of_one_length_are_not_gathered_in_one_pack():
+    sizes = [10, 30] * 100  # questions of two kinds
+    packs = best_fit([sizes[Permutation(200, "order")[i]] for i in range(200)], 400)
+    kinds = [{sizes[Permutation(200, "order")[i]] for i in pack} for pack in packs]
+    assert len(packs) <= 11
+    assert all(len(k) == 2 for k in kinds[:-1])
+
+
 def test_a_sample_too_long_is_not_cut():
     with pytest.raises(ValueError, match="51 tokens"):
         best_fit([51], 50)
