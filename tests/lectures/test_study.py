@@ -121,3 +121,12 @@ def test_the_tuned_model_must_beat_all_four(blind: float, said: str) -> None:
     assert cells[2].startswith("90.0%")
     assert cells[3].startswith("30.0%")
     assert cells[-2:] == ["50.0%", said]
+
+
+@pytest.mark.parametrize(("blind", "said"), [(0.0, "yes"), (1.0, "no")])
+def test_a_lead_that_is_the_same_in_every_lecture_counts_if_it_is_one(blind: float, said: str) -> None:
+    rights = {"base/shown": 0.0, "tuned/shown": 1.0, "tuned/blind": blind, "tuned/shuffled": 0.5}
+    table = study.verdict({name: run(name, rights[name]) for name in study.ASKED})
+    cells = [c.strip() for c in table.splitlines()[-1].strip("|").split("|")]
+    assert cells[3] == "0.0% (lead +100.0%, in every lecture)"
+    assert cells[-1] == said
