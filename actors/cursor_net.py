@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from actors import weights
-from pipelines.stages.recognised import Likely
+from pipelines.stages.recogniser import Likely
 
 WEIGHTS = Path(__file__).parent / "heads" / "cursor_net.safetensors"
 STRIDE, UNIT_PX = 4, 16
@@ -65,7 +65,7 @@ def weights_hash() -> str:
 
 
 class CursorNet:
-    """`pipelines.stages.recognised.Recogniser`, on one thread. The learned weights are loaded when it is first asked."""
+    """`pipelines.stages.recogniser.Recogniser`, on one thread. The learned weights are loaded when it is first asked."""
 
     def __init__(self, net: Any = None) -> None:
         self._given = net

@@ -18,7 +18,7 @@ from pipelines.schema import StableInterval, Trace
 from pipelines.stages.album import Album, Still
 from pipelines.stages.doubt import drop_doubtful
 from pipelines.stages.pointer import Pointer
-from pipelines.stages.recognised import Recogniser
+from pipelines.stages.recogniser import Recogniser
 from pipelines.stages.scenes import FrameSampler, SceneDetector
 from pipelines.stages.stable import FrameStack, Rest, RestDetector, cursor_free
 from pipelines.stages.stretches import Moving, OpenRest, Sample, reduced, sharpness

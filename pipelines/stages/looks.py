@@ -1,7 +1,7 @@
 """One cursor, which looks otherwise on another ground: its appearances, and the best match of any of them."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,10 @@ class Looks:
         if not mine or not others:
             return not mine and not others
         return len(mine) <= len(others) and all(any(a.resembles(b) and a.agrees(b) for b in others) for a in mine)
+
+    def point(self, dx: float, dy: float) -> None:
+        """Moves the hot spot by so many pixels."""
+        self.appearances = [replace(a, hot=(a.hot[0] + dx, a.hot[1] + dy)) for a in self.appearances]
 
     def part(self, x: float, y: float) -> tuple[slice, slice]:
         """Rows and columns that the cursor covers with its hot spot at (x, y)."""

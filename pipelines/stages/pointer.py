@@ -17,7 +17,9 @@ from pipelines.stages.candidates import Seen, candidates_again, merged, recurrin
 from pipelines.stages.doubt import drop_doubtful
 from pipelines.stages.follow import FOUND, Spot, cleaned, follow, near_any
 from pipelines.stages.looks import Looks, Match
-from pipelines.stages.recognised import Recogniser, recognise
+from pipelines.stages.recognised import recognise
+from pipelines.stages.recogniser import Recogniser
+from pipelines.stages.relearned import is_none, known
 from pipelines.stages.windows import SAME_PX, Part, Window, elsewhere
 
 _SIGHTINGS, _MOST_APPEARANCES = 192, 4
@@ -83,14 +85,12 @@ class Pointer:
         kept = looks.resembles(self.looks)
         if not kept:
             self.looks = looks
-        last: Spot | None = self.left
-        before: np.ndarray | None = None
-        for part in self.parts:
-            window = part.window
-            assert window is not None
-            if not kept or len(part.spots) < _COVERED * window.count:
-                part.spots = traced(self.looks, window, window.lumas(), last, None if part.first else before)
-            last, before = (part.spots[-1] if part.spots else last), window.background
+        self._trace_again(kept=kept)
+        if self.net is not None and self.looks.appearances and is_none(self.net, self.looks, self.parts):
+            looks = learned(known(self.net, self.parts))
+            if looks.appearances:
+                self.looks = looks
+                self._trace_again(kept=False)
         following: Spot | None = None
         for part in reversed(self.parts):
             if following is not None:
@@ -101,7 +101,19 @@ class Pointer:
         if self.net is not None and self.parts:
             drop_doubtful(self.looks, self.parts, self._width, self.left)  # else what is doubtful keeps the net from looking
             recognise(self.net, self.looks, self.parts)
-        self.last = last
+        spots = [part.spots[-1] for part in self.parts if len(part.numbers)]
+        self.last = spots[-1] if spots else self.left
+
+    def _trace_again(self, *, kept: bool) -> None:
+        """Follows it through the kept windows; if its looks were `kept`, where it was hardly seen."""
+        last: Spot | None = self.left
+        before: np.ndarray | None = None
+        for part in self.parts:
+            window = part.window
+            assert window is not None
+            if not kept or len(part.spots) < _COVERED * window.count:
+                part.spots = traced(self.looks, window, window.lumas(), last, None if part.first else before)
+            last, before = (part.spots[-1] if part.spots else last), window.background
 
     @property
     def _width(self) -> int:

@@ -4,21 +4,21 @@ The way a cursor goes shows how large it is and how it looks; the net says where
 that does not change. Both together are asked: a net alone would find cursors among letters and glints.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
 from pipelines.stages.candidates import SPEED_SHARE
 from pipelines.stages.follow import Spot
+from pipelines.stages.hot_spot_seen import point
 from pipelines.stages.looks import Looks
-from pipelines.stages.windows import SAME_PX, Part, Window, elsewhere
+from pipelines.stages.recogniser import Likely, Recogniser
+from pipelines.stages.windows import Part, Window, elsewhere, stays
 
 _LEAST, _ALONE, _TOGETHER = 0.15, 0.7, 0.6
 """Likelihoods: worth a look; sure without another witness; and of the net and the learned looks together. On films of
 seeds 101 to 105 lasers were missed at 0.75 and 0.7, and at 0.5 two films got false places."""
-_SMALLER, _LARGER, _SLACK_PX = 2.4, 1.2, 1.0
+_SMALLER, _LARGER, _SLACK_PX = 2.4, 1.7, 1.0
 """Shares by which the net's size may differ from that of the learned looks: of a disc with an arrow it may mean the
 arrow."""
 _ANY_LOOKS = 0.95
@@ -42,27 +42,6 @@ _STRETCH_S, _PIECE_S = 0.8, 4.0
 """A stretch in which it was not found is looked at once if it lasts so long, and again after so long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Likely:
-    """A place where a cursor may be: how likely (such a share of these places is right), its hot spot and its longer edge in
-    pixels."""
-
-    likelihood: float
-    x: float
-    y: float
-    size: float
-
-
-class Recogniser(Protocol):
-    """Knows cursors by their looks alone, in luma (h, w) uint8; places in pixels from its upper left corner."""
-
-    def places(self, luma: np.ndarray, least: float) -> list[Likely]:
-        """Where a cursor may be in a whole picture, if it is so likely; likeliest first."""
-
-    def near(self, lumas: Iterable[np.ndarray], x: float, y: float, reach: float) -> list[Likely]:
-        """The likeliest place within `reach` of (x, y) in each of several pictures of one size, however unlikely."""
-
-
 def recognise(net: Recogniser, looks: Looks, parts: Collection[Part]) -> None:
     """Adds to the parts of a video, in time order, the samples in which the net sees its cursor.
 
@@ -70,6 +49,7 @@ def recognise(net: Recogniser, looks: Looks, parts: Collection[Part]) -> None:
     """
     if not looks.appearances:
         return
+    point(net, looks, parts)
     _take_back(net, parts)
     _follow(net, looks, parts)
     for part in parts:
@@ -94,7 +74,7 @@ def _take_back(net: Recogniser, parts: Collection[Part]) -> None:
     lying: list[tuple[Part, np.ndarray]] = []
     going: list[tuple[Part, np.ndarray]] = []
     for part in parts:
-        for stay in _stays(part.numbers):
+        for stay in stays(part.numbers):
             (lying if stay[-1, 0] - stay[0, 0] >= _STAY_S else going).append((part, stay))
     some = going[:: max(1, len(going) // _ASKED)]
     if not some or float(np.median([_seen(net, part, stay) for part, stay in some])) < _LEAST:
@@ -102,15 +82,6 @@ def _take_back(net: Recogniser, parts: Collection[Part]) -> None:
     for part, stay in lying:
         if _seen(net, part, stay) < _UNSEEN:
             part.numbers = part.numbers[~np.isin(part.numbers[:, 0], stay[:, 0])]
-
-
-def _stays(numbers: np.ndarray) -> Iterator[np.ndarray]:
-    """The spots (n, 4) in pieces, each of one place; where it moves of one spot or a few."""
-    start = 0
-    for i in range(1, len(numbers) + 1):
-        if i == len(numbers) or np.abs(numbers[i, 1:3] - numbers[start, 1:3]).max() > SAME_PX:
-            yield numbers[start:i]
-            start = i
 
 
 def _seen(net: Recogniser, part: Part, stay: np.ndarray) -> float:

@@ -124,6 +124,15 @@ def elsewhere(parts: Collection[Part], x: float, y: float, reach: float) -> Iter
             yield window
 
 
+def stays(numbers: np.ndarray) -> Iterator[np.ndarray]:
+    """The spots (n, 4) in pieces, each of one place; where it moves of one spot or a few."""
+    start = 0
+    for i in range(1, len(numbers) + 1):
+        if i == len(numbers) or np.abs(numbers[i, 1:3] - numbers[start, 1:3]).max() > SAME_PX:
+            yield numbers[start:i]
+            start = i
+
+
 def _changed(
     luma: np.ndarray, background: np.ndarray, limit: np.ndarray, quiet: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,7 @@ def test_targets_say_where_and_how_large() -> None:
 
 def test_the_loss_is_least_where_all_is_right() -> None:
     heat, sought, counts = map(torch.from_numpy, targets([[CURSOR]]))
-    right = torch.cat([torch.where(heat > 0.88, 12.0, -12.0)[:, None], sought], dim=1)
+    right = torch.cat([torch.where(heat > 0.64, 12.0, -12.0)[:, None], sought], dim=1)
     focal, apart = losses(right, heat, sought, counts)
     assert float(focal) < 1e-3
     assert float(apart) == 0
@@ -36,6 +36,13 @@ def test_the_loss_is_least_where_all_is_right() -> None:
     assert float(apart) > 1
     everywhere = torch.cat([torch.full_like(heat, 12.0)[:, None], sought], dim=1)
     assert float(losses(everywhere, heat, sought, counts)[0]) > 1000
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(dx, dy) for dx in range(STRIDE) for dy in range(STRIDE)])
+def test_it_is_to_be_seen_wherever_it_stands_between_the_cells(dx: int, dy: int) -> None:
+    heat, sought, counts = map(torch.from_numpy, targets([[Shown(40.0 + dx, 84.0 + dy, 24.0)]]))
+    nowhere = torch.cat([torch.full_like(heat, -12.0)[:, None], sought], dim=1)
+    assert float(losses(nowhere, heat, sought, counts)[0]) > 10
 
 
 @pytest.mark.long

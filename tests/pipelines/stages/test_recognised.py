@@ -9,7 +9,8 @@ import pytest
 from actors.cursor_net import CursorNet
 from pipelines.stages.follow import Spot
 from pipelines.stages.pointer import Pointer
-from pipelines.stages.recognised import Likely, Recogniser, recognise
+from pipelines.stages.recognised import recognise
+from pipelines.stages.recogniser import Likely, Recogniser
 from tests.pipelines.stages.cursors import HEIGHT, WIDTH, Point, draw_arrow, errors, lumas, path, tissue, trace_of, tracer_of
 
 PARKED = (700.0, 330.0)
