@@ -27,10 +27,7 @@ def hot_spot(strength: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
     likeness = cv2.matchTemplate(soft(wide), soft(np.ascontiguousarray(values[::-1, ::-1])), cv2.TM_CCOEFF_NORMED)
     _, best, _, (dx, dy) = cv2.minMaxLoc(likeness)
     outline = _outline(mask, reach)
-    uneven = longer - shorter
-    if longer >= _HAND_PX[1]:  # a part of a large one may be hidden: its cut is then still square
-        uneven = min(uneven, abs(height - width))
-    square = uneven <= max(1 + _SQUARE * longer, _LARGE_SQUARE * longer) and best >= _SYMMETRICAL
+    square = longer - shorter <= max(1 + _SQUARE * longer, _LARGE_SQUARE * longer) and best >= _SYMMETRICAL
     square = square and (not _HAND_PX[0] <= min(height, width) < _HAND_PX[1] or outline >= _SAME_OUTLINE)
     if square or (min(height, width) >= _LEAST_EDGE_PX and best >= _ALL_SYMMETRICAL and outline >= _ALL_OUTLINE):
         return (width + dx - reach) / 2, (height + dy - reach) / 2
