@@ -44,11 +44,11 @@ def offsets(net: Recogniser, looks: Looks, parts: Collection[Part]) -> np.ndarra
     return np.array(found).reshape(-1, 2)
 
 
-def same(offsets: np.ndarray) -> np.ndarray:
+def same(found: np.ndarray) -> np.ndarray:
     """Which of the offsets (n, 2) agree with what most of those that were seen are, (n,) bool."""
-    seen: np.ndarray = ~np.isnan(offsets[:, 0])
+    seen: np.ndarray = ~np.isnan(found[:, 0])
     if not seen.any():
         return seen
-    away = np.linalg.norm(offsets - np.median(offsets[seen], axis=0), axis=1)
+    away = np.linalg.norm(found - np.median(found[seen], axis=0), axis=1)
     agree: np.ndarray = away <= _SAME_PX  # false where it is not a number
     return agree

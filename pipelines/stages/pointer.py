@@ -80,7 +80,10 @@ class Pointer:
                 part.window, self.left = None, part.spots[-1] if part.spots else self.left
 
     def settle(self) -> None:
-        """Looks at the kept windows again with all that is known by now: forward, then back from where it was recognised."""
+        """Looks at the kept windows again with all that is known by now: forward, then back from where it was recognised.
+
+        If the net sees no cursor in what was learned, that is learned again first.
+        """
         looks = learned(self.sightings)
         kept = looks.resembles(self.looks)
         if not kept:
@@ -101,8 +104,7 @@ class Pointer:
         if self.net is not None and self.parts:
             drop_doubtful(self.looks, self.parts, self._width, self.left)  # else what is doubtful keeps the net from looking
             recognise(self.net, self.looks, self.parts)
-        spots = [part.spots[-1] for part in self.parts if len(part.numbers)]
-        self.last = spots[-1] if spots else self.left
+        self.last = next((part.spots[-1] for part in reversed(self.parts) if len(part.numbers)), self.left)
 
     def _trace_again(self, *, kept: bool) -> None:
         """Follows it through the kept windows; if its looks were `kept`, where it was hardly seen."""
